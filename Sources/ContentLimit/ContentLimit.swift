@@ -68,7 +68,7 @@ private final class LimitingStage: FlowEventStage {
         return message
     }
 
-    private func digest(_ bytes: ByteBuffer) -> ByteBuffer { ByteBuffer(bytes: SHA256.digest(bytes)) }
+    private func digest(_ bytes: ByteBuffer) -> ByteBuffer { ByteBuffer(bytes: Digest.of(bytes, by: .sha256)) }
 }
 
 /// The content of one side: that of its message, or its part of a stream.
@@ -77,7 +77,7 @@ private struct LimitedContent {
     /// Bytes of it so far.
     private var size: UInt64 = 0
     /// Of all bytes so far, without those of `first`.
-    private var digest: SHA256?
+    private var digest: Digest?
     /// A copy of the first piece, when it is short and the only one: most content is one short piece within the limit, which needs no digest.
     private var first: ByteBuffer?
     var isCutBefore = false
@@ -106,7 +106,7 @@ private struct LimitedContent {
     }
 
     private mutating func add(_ bytes: ByteBuffer) {
-        let digest = digest ?? SHA256()
+        let digest = digest ?? Digest(.sha256)
         self.digest = digest
         if let first { digest.update(first) }
         first = nil

@@ -45,6 +45,8 @@ struct FlowFacts {
         static let hasLocalReply = Marks(rawValue: 0x20)
         /// Of a kept flow: its recorder has not ended it.
         static let isBeingRecorded = Marks(rawValue: 0x40)
+        /// Of a kept flow: more of it may follow.
+        static let mayChange = Marks(rawValue: 0x80)
     }
 
     /// - Parameters:

@@ -93,9 +93,6 @@ package final class FlowIndex: Sendable {
 
     // MARK: Asking
 
-    /// Everything as it is now; changes do not reach it.
-    var snapshot: State { state.withLock { $0 } }
-
     /// The kept flows that were added or changed after a change.
     func changes(after number: Int) -> (flows: [(ordinal: Int, flow: Flow)], last: Int) {
         state.withLock { state in
@@ -107,6 +104,15 @@ package final class FlowIndex: Sendable {
                 if kept.change == change.number { found.append((kept.ordinal, kept.flow)) }
             }
             return (found, state.lastChange)
+        }
+    }
+
+    /// The facts of all flows, and the kept flows whose facts have changed after a change, which becomes the last one.
+    func facts(changedAfter number: inout Int) -> (facts: FactsTable, changed: [Int]) {
+        state.withLock { state in
+            let start = state.changes.partition(after: number)
+            number = state.lastChange
+            return (state.facts, state.changes[start...].map { state.kept[$0.kept].ordinal })
         }
     }
 
@@ -208,6 +214,7 @@ extension FlowIndex.State {
     mutating func add(_ flow: Flow, isOpen: Bool, isInFile: Bool) {
         var facts = facts(of: flow)
         if flow.isBeingRecorded { facts.insert(.isBeingRecorded) }
+        if isOpen { facts.insert(.mayChange) }
         lastChange += 1
         let known = open[flow.id]
         let number = known ?? kept.count

@@ -15,7 +15,7 @@ package struct ListStatus: Sendable, Equatable {
     package var matched: Int
     package var scanned: Int
     package var total: Int
-    /// All flows that are there now were tested.
+    /// All flows that are there now were tested, and put in order.
     package var isDone: Bool
     /// Counts changes of the list that are not only flows at its end.
     package var revision: Int
@@ -36,6 +36,8 @@ package final class FlowList: Sendable {
     /// Reads the recordings, one round after the other.
     private let queue = DispatchQueue(label: "list")
     private let isCancelled = Atomic<Bool>(false)
+    /// Groups that were asked for.
+    let counted = Mutex<[GroupKey: CountedGroups]>([:])
     private let changed: @Sendable () -> Void
 
     fileprivate struct State: Sendable {
@@ -74,17 +76,7 @@ package final class FlowList: Sendable {
         var lastChange = 0
         /// Flows of the base.
         var tested = OrdinalBits()
-        var texts: SortedTexts?
-        /// Flows whose texts may have changed since they were read.
-        var changedTexts: [Int] = []
-
-        func sorted(_ order: FlowOrder, _ found: OrdinalSet?, _ index: FlowIndex, isCancelled: () -> Bool) -> [UInt32] {
-            let current = index.snapshot
-            guard texts != nil else { return order.sorted(found, current) }
-            texts?.read(found, count: current.facts.count, changed: changedTexts, from: index, isCancelled: isCancelled)
-            changedTexts = []
-            return texts?.sorted(found, isDescending: order.isDescending) ?? []
-        }
+        var ordered: OrderedFlows?
     }
     // SAFETY: used only on `queue`.
     nonisolated(unsafe) private let scan = Scan()
@@ -107,7 +99,7 @@ package final class FlowList: Sendable {
         let whole = base?.filter.map { base in filter.map { base.and($0) } ?? base } ?? filter
         self.filter = whole
         state = Mutex(State(found: whole == nil ? nil : OrdinalSet()))
-        unsafe scan.texts = order?.key.text.map { SortedTexts($0) }
+        unsafe scan.ordered = order.map { OrderedFlows($0) }
         self.base?.state.withLock { $0.followers[ObjectIdentifier(self)] = State.Follower(list: self) }
         advance()
     }
@@ -122,9 +114,11 @@ package final class FlowList: Sendable {
     package var status: ListStatus {
         let total = index.count
         return state.withLock { state in
-            ListStatus(
-                matched: state.found?.count ?? total, scanned: state.found == nil ? total : min(total, state.scanned),
-                total: total, isDone: state.isDone, revision: state.revision, failure: state.failure)
+            let matched = state.found?.count ?? total
+            return ListStatus(
+                matched: matched, scanned: state.found == nil ? total : min(total, state.scanned), total: total,
+                isDone: state.isDone && (order == nil || state.sorted.count == matched), revision: state.revision,
+                failure: state.failure)
         }
     }
 
@@ -148,12 +142,10 @@ package final class FlowList: Sendable {
         }
     }
 
-    /// Calls back with the facts of all flows in the list, in the order of the recordings.
-    func forEachFacts(_ body: (Int, FlowFacts) -> Void) {
-        let facts = index.state.withLock { $0.facts }
+    /// The flows of the list, nil for all, and the facts of all flows.
+    var members: (found: OrdinalSet?, facts: FactsTable) {
         let found = state.withLock { $0.found }
-        guard let found else { return facts.forEach(0..<facts.count, body) }
-        found.forEach { ordinal in if ordinal < facts.count { body(ordinal, facts[ordinal]) } }
+        return (found, index.state.withLock { $0.facts })
     }
 
     /// The texts of hosts, clients or types by their numbers.
@@ -233,24 +225,21 @@ package final class FlowList: Sendable {
 
     private func scanOnce(_ scan: Scan) {
         let baseStatus = base?.status
-        let current = index.snapshot
+        let (count, isComplete, sources) = index.state.withLock { ($0.facts.count, $0.isComplete, $0.sources) }
         if let filter {
             state.withLock { $0.isDone = false }
             scanKept(filter, scan)
             if let base { scanBase(base, scan) }
-            for (number, source) in (base == nil ? current.sources : []).enumerated() {
+            for (number, source) in (base == nil ? sources : []).enumerated() {
                 guard let lookup = source.lookup, !isCancelled.load(ordering: .relaxed) else { continue }
                 scanFile(number, lookup.path, source.keys, filter, scan)
             }
-        } else if order != nil {
-            // Facts of kept flows change, and their places in an order with them.
-            noteChanges(scan)
         }
         guard !isCancelled.load(ordering: .relaxed) else { return }
         sort(scan, isLast: true)
         let waiting = state.withLock { state in
-            state.scanned = baseStatus?.scanned ?? current.facts.count
-            state.isDone = baseStatus?.isDone ?? current.isComplete
+            state.scanned = baseStatus?.scanned ?? count
+            state.isDone = baseStatus?.isDone ?? isComplete
             return state.takeWaiting(isOver: state.isDone)
         }
         for one in waiting { one.signal() }
@@ -281,18 +270,10 @@ package final class FlowList: Sendable {
         state.withLock { $0.found?.insert(contentsOf: found) }
     }
 
-    /// - Returns: the kept flows that have changed.
-    @discardableResult
-    private func noteChanges(_ scan: Scan) -> [(ordinal: Int, flow: Flow)] {
-        let (flows, last) = index.changes(after: scan.lastChange)
-        scan.lastChange = last
-        if scan.texts != nil { scan.changedTexts += flows.map(\.ordinal) }
-        return flows
-    }
-
     /// Tests the flows that the index keeps.
     private func scanKept(_ filter: FlowFilter, _ scan: Scan) {
-        let flows = noteChanges(scan)
+        let (flows, last) = index.changes(after: scan.lastChange)
+        scan.lastChange = last
         guard !flows.isEmpty else { return }
         let answers = flows.map { (ordinal: $0.ordinal, isMatch: test($0.flow, filter)) }
         state.withLock { state in
@@ -336,14 +317,14 @@ package final class FlowList: Sendable {
 
     /// - Parameter isLast: otherwise the order is made again only when the list has doubled.
     private func sort(_ scan: Scan, isLast: Bool) {
-        guard let order else { return }
+        guard order != nil else { return }
         let total = index.count
         let (found, sortedCount) = state.withLock { ($0.found, $0.sortedCount) }
         let count = found?.count ?? total
         guard isLast || count > 2 * sortedCount else { return }
-        let sorted = scan.sorted(order, found, index) { [self] in isCancelled.load(ordering: .relaxed) }
+        let sorted = scan.ordered?.update(found, in: index) { [self] in isCancelled.load(ordering: .relaxed) }
         state.withLock { state in
-            guard state.sorted != sorted else { return }
+            guard let sorted, state.sorted != sorted else { return }
             (state.sorted, state.sortedCount) = (sorted, count)
             state.revision += 1
         }

@@ -31,34 +31,47 @@ package struct FlowOrder: Sendable, Equatable {
         self.isDescending = isDescending
     }
 
-    /// The flows in this order. Equal ones stay in the order of the recordings; those without a value come last.
-    /// - Parameter found: nil for all flows.
-    func sorted(_ found: OrdinalSet?, _ state: FlowIndex.State) -> [UInt32] {
-        let ranks: [UInt32] =
+    /// The values by which flows are ordered.
+    func values(_ facts: FactsTable, in index: FlowIndex) -> FlowValues {
+        let texts: InternedTexts? =
             switch key {
-            case .host: state.hosts.ranks
-            case .client: state.clients.ranks
-            default: []
+            case .host: index.state.withLock { $0.hosts }
+            case .client: index.state.withLock { $0.clients }
+            default: nil
             }
+        return FlowValues(order: self, facts: facts, ranks: texts?.ranks ?? [])
+    }
+}
+
+/// The values of flows in an order by facts.
+struct FlowValues {
+    fileprivate let order: FlowOrder
+    fileprivate let facts: FactsTable
+    /// Of hosts or clients, by their numbers.
+    fileprivate let ranks: [UInt32]
+
+    /// Flows in the order. Equal ones stay in the order of the recordings; those without a value come last.
+    func sorted(_ ordinals: [UInt32]) -> [UInt32] {
         var keys: [(value: UInt64, ordinal: UInt32)] = []
-        let facts = state.facts
-        func add(_ ordinal: Int, _ facts: FlowFacts) {
-            keys.append((value(of: facts, ranks).map { isDescending ? ~$0 &- 1 : $0 } ?? .max, UInt32(ordinal)))
-        }
-        if let found {
-            keys.reserveCapacity(found.count)
-            found.forEach { if $0 < facts.count { add($0, facts[$0]) } }
-        } else {
-            keys.reserveCapacity(facts.count)
-            facts.forEach(0..<facts.count, add)
-        }
+        keys.reserveCapacity(ordinals.count)
+        for ordinal in ordinals { keys.append((value(of: ordinal), ordinal)) }
         keys.sort { $0.value != $1.value ? $0.value < $1.value : $0.ordinal < $1.ordinal }
         return keys.map(\.ordinal)
     }
 
+    func isBefore(_ first: UInt32, _ second: UInt32) -> Bool {
+        let (one, other) = (value(of: first), value(of: second))
+        return one != other ? one < other : first < second
+    }
+
+    /// Ascending in the order.
+    private func value(of ordinal: UInt32) -> UInt64 {
+        value(of: facts[Int(ordinal)]).map { order.isDescending ? ~$0 &- 1 : $0 } ?? .max
+    }
+
     /// A number that orders flows as the key does, below `.max - 1`; nil without a value.
-    private func value(of facts: FlowFacts, _ ranks: [UInt32]) -> UInt64? {
-        switch key {
+    private func value(of facts: FlowFacts) -> UInt64? {
+        switch order.key {
         case .started: UInt64(clamping: facts.started)
         case .ended: facts.duration >= 0 ? UInt64(clamping: facts.end) : nil
         case .duration: facts.duration >= 0 ? UInt64(facts.duration) : nil

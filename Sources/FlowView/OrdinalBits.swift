@@ -4,6 +4,9 @@
 struct OrdinalBits {
     private var words: [UInt64] = []
 
+    /// Nothing was ever in it.
+    var isEmpty: Bool { words.isEmpty }
+
     /// - Returns: false if it was there already.
     mutating func insert(_ ordinal: Int) -> Bool {
         let word = ordinal >> 6

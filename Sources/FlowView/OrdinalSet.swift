@@ -3,6 +3,8 @@
 /// A set of ordinals.
 struct OrdinalSet: Sendable {
     private var ordinals: [UInt32] = []
+    /// Counts the changes that are not only additions at the end.
+    private(set) var changesInside = 0
 
     var count: Int { ordinals.count }
     var last: Int? { ordinals.last.map { Int($0) } }
@@ -18,7 +20,9 @@ struct OrdinalSet: Sendable {
     mutating func insert(_ ordinal: Int) {
         if ordinals.last.map({ $0 < ordinal }) ?? true { return ordinals.append(UInt32(ordinal)) }
         let place = place(of: ordinal)
-        if ordinals[place] != ordinal { ordinals.insert(UInt32(ordinal), at: place) }
+        guard ordinals[place] != ordinal else { return }
+        ordinals.insert(UInt32(ordinal), at: place)
+        changesInside += 1
     }
 
     /// - Parameter others: in any order.
@@ -26,6 +30,7 @@ struct OrdinalSet: Sendable {
         guard let first = others.min() else { return }
         let isInOrder = ordinals.last.map { $0 < first } ?? true
         ordinals += others
+        if !isInOrder { changesInside += 1 }
         guard !isInOrder || zip(others, others.dropFirst()).contains(where: { $0 >= $1 }) else { return }
         ordinals.sort()
         var kept = 0
@@ -40,10 +45,12 @@ struct OrdinalSet: Sendable {
     mutating func remove(_ ordinal: Int) -> Bool {
         guard let place = position(of: ordinal) else { return false }
         ordinals.remove(at: place)
+        changesInside += 1
         return true
     }
 
-    func forEach(_ body: (Int) -> Void) { for ordinal in ordinals { body(Int(ordinal)) } }
+    /// - Parameter start: the number of smaller ordinals that are left out.
+    func forEach(from start: Int = 0, _ body: (Int) -> Void) { for ordinal in ordinals[start...] { body(Int(ordinal)) } }
 
     private func place(of ordinal: Int) -> Int {
         var (low, high) = (0, ordinals.count)

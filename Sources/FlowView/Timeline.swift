@@ -37,21 +37,26 @@ package struct Timeline: Sendable, Equatable {
 
     /// - Returns: nil for a list without flows.
     package init?(_ list: FlowList, buckets: Int) {
+        let (found, facts) = list.members
+        func forEach(_ body: (FlowFacts) -> Void) {
+            if let found { found.forEach { body(facts[$0]) } } else { facts.forEach(0..<facts.count) { body($1) } }
+        }
         var (from, to) = (Int64.max, Int64.min)
-        list.forEachFacts { _, facts in
+        forEach { facts in
             from = min(from, facts.started)
             to = max(to, facts.started)
         }
         guard from <= to, buckets > 0 else { return nil }
-        let width = max(1, (to - from) / Int64(buckets) + 1)
-        var counts = Array(repeating: Array(repeating: 0, count: Class.allCases.count), count: buckets)
+        let width = UInt64(max(1, (to - from) / Int64(buckets) + 1))
+        let classes = Class.allCases.count
+        var counts = Array(repeating: 0, count: buckets * classes)
         var bytes = Array(repeating: Int64(0), count: buckets)
-        list.forEachFacts { _, facts in
-            // Flows may have been added in between.
-            let bucket = min(buckets - 1, max(0, Int((facts.started - from) / width)))
-            counts[bucket][Class(facts).rawValue] += 1
+        forEach { facts in
+            let bucket = Int(UInt64(facts.started - from) / width)
+            counts[bucket * classes + Class(facts).rawValue] += 1
             bytes[bucket] &+= facts.size
         }
-        (self.from, self.to, self.counts, self.bytes) = (from, to, counts, bytes)
+        (self.from, self.to, self.bytes) = (from, to, bytes)
+        self.counts = (0..<buckets).map { Array(counts[$0 * classes..<($0 + 1) * classes]) }
     }
 }

@@ -14,7 +14,7 @@ extension ViewAPI {
     private static let maximumLines = 5000
     private static let maximumCharacters = 4096
     /// Bytes of content, as sent, that views show: they are laid out in memory.
-    private static let maximumShown = 8 * 1024 * 1024
+    static let maximumShown = 8 * 1024 * 1024
 
     /// - Parameter what: what follows the flow in the path.
     func flow(_ name: String, _ what: [String], _ query: ViewQuery) throws(ViewError) -> ViewResponse {
@@ -148,15 +148,17 @@ extension ViewAPI {
                 let isCut = size > UInt64(Self.maximumShown)
                 let shown = isCut ? try flow.beginning(of: side, maximum: Self.maximumShown) : flow
                 try printer.content(of: shown, from: side, fields, size: min(size, UInt64(Self.maximumShown)), into: &text)
-                if isCut {
-                    text.writeString(
-                        "    (only the first \(readableSize(UInt64(Self.maximumShown))) of \(readableSize(size)) are shown; download it for the rest)\n"
-                    )
-                }
+                if isCut { Self.noteCut(size, &text) }
             }
             return RenderedContent(text)
         }
         return try lines(of: content, query)
+    }
+
+    /// Adds that content is longer than what is shown.
+    static func noteCut(_ size: UInt64, _ text: inout ByteBuffer) {
+        let shown = readableSize(UInt64(maximumShown))
+        text.writeString("    (only the first \(shown) of \(readableSize(size)) are shown; download it for the rest)\n")
     }
 
     private func message(of flow: Flow, _ name: String) throws(ViewError) -> (Side, FieldSection, UInt64) {
@@ -192,12 +194,24 @@ extension ViewAPI {
 
     // MARK: Bytes
 
-    /// Content up to here is decoded for images and previews.
+    /// Bytes of images and previews, and of a download that is decoded: they are in memory.
     private static let maximumPreview = 16 * 1024 * 1024
+    private static let maximumDecoded = 64 * 1024 * 1024
+    /// Bytes that tell the type of an image, and of their encoded form.
+    private static let signatureSize = 16
+    private static let encodedSignatureSize = 4096
 
     private func raw(_ flow: Flow, _ side: Side, isDecoded: Bool) throws -> ViewResponse {
         let name = "flow-\(flow.id)-\(side == .client ? "request" : "response")"
-        if isDecoded { return ViewResponse(.ok, .download(name: name), try decoded(flow, side)) }
+        if isDecoded, !flow.storedCodings(from: side).isEmpty {
+            let decoded = try decoded(flow, side, maximum: Self.maximumDecoded)
+            guard decoded.outcome != .limited else {
+                throw ViewError(
+                    .unprocessableEntity,
+                    "the content has more than \(readableSize(UInt64(Self.maximumDecoded))); download it as it was sent")
+            }
+            return ViewResponse(.ok, .download(name: name), decoded.content)
+        }
         return ViewResponse(.download(name: name)) { send in
             try flow.pieces.forEach { _, piece in
                 if piece.from == side { try send(piece.content) }
@@ -206,21 +220,29 @@ extension ViewAPI {
         }
     }
 
-    private func decoded(_ flow: Flow, _ side: Side) throws -> ByteBuffer {
-        let wire = try flow.pieces.content(from: side, maximum: Self.maximumPreview)
-        return decodeContent(wire, codings: flow.storedCodings(from: side), maximum: Self.maximumPreview).content
+    /// The beginning of the content of a side, without content codings.
+    /// - Parameter encoded: the most bytes that are decoded.
+    private func decoded(_ flow: Flow, _ side: Side, maximum: Int, encoded: Int? = nil) throws -> DecodedContent {
+        let maximumEncoded = encoded ?? maximum
+        let wire = try flow.pieces.content(from: side, maximum: maximumEncoded + 1)
+        var decoded = decodeContent(
+            wire.slice(ByteRange(0, min(wire.readableBytes, maximumEncoded))), codings: flow.storedCodings(from: side),
+            maximum: maximum)
+        if wire.readableBytes > maximumEncoded { decoded.outcome = .limited }
+        return decoded
     }
 
     /// The type of an image that browsers show without running anything, by its first bytes; nil for anything else.
     private func imageType(_ flow: Flow, _ side: Side) throws -> String? {
         let fields = side == .client ? flow.requestFields : flow.responseFields
         guard let type = fields?.first("content-type"), String(buffer: type).lowercased().hasPrefix("image/") else { return nil }
-        return ImageSignature.type(of: try decoded(flow, side))
+        return ImageSignature.type(
+            of: try decoded(flow, side, maximum: Self.signatureSize, encoded: Self.encodedSignatureSize).content)
     }
 
     /// HTML, SVG, text and images for a frame that has no scripts, no origin and no network.
     private func preview(_ flow: Flow, _ side: Side) throws -> ViewResponse {
-        let content = try decoded(flow, side)
+        let content = try decoded(flow, side, maximum: Self.maximumPreview).content
         let fields = side == .client ? flow.requestFields : flow.responseFields
         let declared = fields?.first("content-type").map { String(buffer: $0).lowercased() } ?? ""
         let type =

@@ -41,6 +41,7 @@ final class LiveConnection: ChannelInboundHandler {
             sent = nil
             send(context)
         case .ping:
+            guard context.channel.isWritable else { return }
             let answer = WebSocketFrame(fin: true, opcode: .pong, data: frame.unmaskedData)
             context.writeAndFlush(wrapOutboundOut(answer), promise: nil)
         case .connectionClose:

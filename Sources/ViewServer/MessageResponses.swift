@@ -55,7 +55,9 @@ extension ViewAPI {
             _ = try messageMarks.visit(flow, ordinal, .all, number..<number + 1) { _, message in
                 guard let content = message.content else { return }
                 var shown = ByteBuffer()
-                printer.content(of: FlowPiece(kind: message.kind, from: message.from, content: content), in: flow, into: &shown)
+                let beginning = content.slice(ByteRange(0, min(Self.maximumShown, content.readableBytes)))
+                printer.content(of: FlowPiece(kind: message.kind, from: message.from, content: beginning), in: flow, into: &shown)
+                if beginning.readableBytes < content.readableBytes { Self.noteCut(UInt64(content.readableBytes), &shown) }
                 text = shown
             }
             guard let text else { throw ViewError.notFound }

@@ -21,7 +21,7 @@ struct PageFile: Sendable {
 
     init(type: String, _ bytes: ByteBuffer) {
         self.type = type
-        let digest = String(SHA256.digest(bytes).prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }, radix: 16)
+        let digest = String(Digest.of(bytes, by: .sha256).prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }, radix: 16)
         identity = Representation(bytes: bytes, tag: "\"\(digest)\"")
         gzip = Representation(bytes: gzipMember(bytes), tag: "\"\(digest)-gzip\"")
     }

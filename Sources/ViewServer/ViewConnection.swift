@@ -15,15 +15,23 @@ final class ViewConnection: ChannelInboundHandler, RemovableChannelHandler {
 
     private let api: ViewAPI
     private let requestGuard: RequestGuard
-    private let answers: DispatchGroup
+    private let connections: OpenConnections
     private var head: HTTPRequestHead?
     private var body = ByteBuffer()
+    /// Closes the connection when no whole request arrives.
+    private var deadline: Scheduled<Void>?
 
-    /// - Parameter answers: has those that other threads make.
-    init(_ api: ViewAPI, _ requestGuard: RequestGuard, _ answers: DispatchGroup) {
+    init(_ api: ViewAPI, _ requestGuard: RequestGuard, _ connections: OpenConnections) {
         self.api = api
         self.requestGuard = requestGuard
-        self.answers = answers
+        self.connections = connections
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) { awaitRequest(context.channel) }
+    func handlerRemoved(context: ChannelHandlerContext) { deadline?.cancel() }
+
+    private func awaitRequest(_ channel: any Channel) {
+        deadline = channel.eventLoop.scheduleTask(in: connections.limits.requestTime) { channel.close(promise: nil) }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -32,10 +40,16 @@ final class ViewConnection: ChannelInboundHandler, RemovableChannelHandler {
             self.head = head
             body.clear()
         case .body(var part):
-            if body.readableBytes <= Self.maximumBody { body.writeBuffer(&part) }
+            guard var head else { return }
+            body.writeBuffer(&part)
+            guard body.readableBytes > Self.maximumBody else { return }
+            self.head = nil
+            head.headers.replaceOrAdd(name: "Connection", value: "close")
+            Self.write(ViewAPI.response(to: .tooLarge), head, to: context.channel)
         case .end:
             guard let head else { return }
             self.head = nil
+            deadline?.cancel()
             respond(to: head, context.channel)
         }
     }
@@ -47,11 +61,20 @@ final class ViewConnection: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     private func respond(to head: HTTPRequestHead, _ channel: any Channel) {
-        let (api, requestGuard, body) = (api, requestGuard, body)
+        let (api, requestGuard, body, connections) = (api, requestGuard, body, connections)
+        let connection = NIOLoopBound(self, eventLoop: channel.eventLoop)
         // Requests wait for files, and a body of a response for the client.
-        DispatchQueue.global().async(group: answers) {
+        DispatchQueue.global().async(group: connections.answers) {
             let response = Self.response(to: head, body, api, requestGuard)
-            ViewConnection.write(response, head, to: channel)
+            if case .bytes = response.body {
+                Self.write(response, head, to: channel)
+            } else if connections.beginStream() {
+                Self.write(response, head, to: channel)
+                connections.endStream()
+            } else {
+                Self.write(ViewAPI.response(to: .busy), head, to: channel)
+            }
+            channel.eventLoop.execute { if channel.isActive { connection.value.awaitRequest(channel) } }
         }
     }
 
@@ -66,10 +89,9 @@ final class ViewConnection: ChannelInboundHandler, RemovableChannelHandler {
                 return file.response(to: head.headers)
             }
             guard head.method == .GET || head.method == .POST else { return ViewAPI.response(to: .notAllowed) }
-            guard body.readableBytes <= maximumBody else { return ViewAPI.response(to: .tooLarge) }
             if path == "/session", head.method == .POST {
-                // The secret comes as a bearer token and becomes a cookie.
-                try requestGuard.checkSecret(head)
+                // The secret, or a code, comes as a bearer token and becomes a cookie.
+                try requestGuard.checkSession(head)
                 var response = ViewResponse(.ok, .json, ByteBuffer(string: "{}"))
                 response.extra = [("Set-Cookie", requestGuard.cookie)]
                 return response
@@ -132,5 +154,6 @@ final class ViewConnection: ChannelInboundHandler, RemovableChannelHandler {
 
 extension ViewError {
     fileprivate static var notAllowed: ViewError { ViewError(.methodNotAllowed, "only GET and POST are answered") }
+    fileprivate static var busy: ViewError { ViewError(.serviceUnavailable, "too many files are being sent; wait for one of them") }
     fileprivate static var tooLarge: ViewError { ViewError(.payloadTooLarge, "the request is too large") }
 }

@@ -10,12 +10,11 @@ struct ViewQuery {
 
     init(_ target: String) {
         let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
-        path = parts[0].split(separator: "/").map { Self.decoded($0, plusIsSpace: false) }
+        path = parts[0].split(separator: "/").map(Self.decoded)
         var parameters: [(name: String, value: String)] = []
         for pair in (parts.count > 1 ? parts[1] : "").split(separator: "&") {
             let halves = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            let value = halves.count > 1 ? Self.decoded(halves[1], plusIsSpace: true) : ""
-            parameters.append((Self.decoded(halves[0], plusIsSpace: true), value))
+            parameters.append((Self.decoded(halves[0]), halves.count > 1 ? Self.decoded(halves[1]) : ""))
         }
         self.parameters = parameters
     }
@@ -36,29 +35,5 @@ struct ViewQuery {
         return number
     }
 
-    private static func decoded(_ text: Substring, plusIsSpace: Bool) -> String {
-        let form = plusIsSpace ? String(text.map { $0 == "+" ? " " : $0 }) : String(text)
-        var bytes: [UInt8] = []
-        var rest = form.utf8[...]
-        while let byte = rest.popFirst() {
-            if byte == UInt8(ascii: "%"), let high = rest.first?.hexadecimal, let low = rest.dropFirst().first?.hexadecimal {
-                bytes.append(high << 4 | low)
-                rest = rest.dropFirst(2)
-            } else {
-                bytes.append(byte)
-            }
-        }
-        return String(decoding: bytes, as: UTF8.self)
-    }
-}
-
-extension UInt8 {
-    fileprivate var hexadecimal: UInt8? {
-        switch self {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): self - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): self - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): self - UInt8(ascii: "A") + 10
-        default: nil
-        }
-    }
+    private static func decoded(_ text: Substring) -> String { String(buffer: ByteBuffer(substring: text).formDecoded) }
 }

@@ -4,7 +4,7 @@ import NIOCore
 import NIOHTTP1
 
 /// A response.
-package struct ViewResponse: Sendable {
+struct ViewResponse: Sendable {
     /// What a response contains, and so what a browser may do with it.
     enum Kind: Sendable {
         /// A file of the page.
@@ -90,7 +90,7 @@ package struct ViewResponse: Sendable {
 }
 
 /// Why a request cannot be answered, as the API reports it.
-package struct ViewError: Error, Sendable {
+struct ViewError: Error, Sendable {
     var status: HTTPResponseStatus
     var message: String
     /// Characters from the start of a filter.

@@ -1,19 +1,18 @@
 // Serves a view: a page on loopback, and the calls that it makes.
 
-import Dispatch
 import FlowView
 import NIOCore
 import NIOHTTP1
 import NIOPosix
 import NIOWebSocket
-import Synchronization
 
 /// Serves the page of one index.
 package final class ViewServer: Sendable {
     private let group: MultiThreadedEventLoopGroup
     private let channel: any Channel
     private let api: ViewAPI
-    private let requestGuard: RequestGuard
+    private let secret: String
+    private let codes: SessionCodes
     private let host: String
     private let connections: OpenConnections
 
@@ -23,11 +22,15 @@ package final class ViewServer: Sendable {
     ///   - port: 0 takes a free one.
     ///   - secret: nil makes a random one.
     /// - Throws: why it cannot listen there.
-    package init(_ index: FlowIndex, _ options: ViewOptions, host: String, port: Int, secret: String? = nil) throws {
+    package init(
+        _ index: FlowIndex, _ options: ViewOptions, host: String, port: Int, secret: String? = nil,
+        limits: ViewLimits = ViewLimits()
+    ) throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let api = ViewAPI(index, options)
         let secret = secret ?? RequestGuard.randomSecret()
-        let connections = OpenConnections()
+        let connections = OpenConnections(limits)
+        let codes = SessionCodes()
         do {
             let channel = try ServerBootstrap(group: group)
                 .serverChannelOption(.backlog, value: 128)
@@ -35,27 +38,34 @@ package final class ViewServer: Sendable {
                 .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
                 .childChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
-                        connections.add(channel)
-                        let port = channel.localAddress?.port ?? port
-                        try Self.configure(channel, api, RequestGuard(host: host, port: port, secret: secret), connections.answers)
+                        try connections.add(channel)
+                        let address = channel.localAddress
+                        let requestGuard = RequestGuard(
+                            hosts: [host, address?.ipAddress ?? host], port: address?.port ?? port, secret: secret, codes: codes)
+                        try Self.configure(channel, api, requestGuard, connections)
                     }
                 }
                 .bind(host: host, port: port).wait()
-            requestGuard = RequestGuard(host: host, port: channel.localAddress?.port ?? port, secret: secret)
             self.channel = channel
         } catch {
             try? group.syncShutdownGracefully()
             throw error
         }
         (self.group, self.api, self.host, self.connections) = (group, api, host, connections)
+        (self.secret, self.codes) = (secret, codes)
     }
 
     package var port: Int { channel.localAddress?.port ?? 0 }
 
     /// The address for a browser. Its fragment has the secret: a browser does not send it, and no log has it.
-    package var address: String {
+    package var address: String { address(with: secret) }
+
+    /// The address for a browser that this program starts: other users can see what a program is started with, so it opens one session.
+    package func addressForBrowser() -> String { address(with: codes.make()) }
+
+    private func address(with key: String) -> String {
         let name = host == "0.0.0.0" || host == "::" ? "127.0.0.1" : host.contains(":") ? "[\(host)]" : host
-        return "http://\(name):\(port)/#k=\(requestGuard.secret)"
+        return "http://\(name):\(port)/#k=\(key)"
     }
 
     /// Continues the lists after the index has changed.
@@ -69,7 +79,7 @@ package final class ViewServer: Sendable {
     }
 
     private static func configure(
-        _ channel: any Channel, _ api: ViewAPI, _ requestGuard: RequestGuard, _ answers: DispatchGroup
+        _ channel: any Channel, _ api: ViewAPI, _ requestGuard: RequestGuard, _ connections: OpenConnections
     ) throws {
         let upgrader = NIOWebSocketServerUpgrader(
             maxFrameSize: 16 * 1024,
@@ -80,7 +90,7 @@ package final class ViewServer: Sendable {
             upgradePipelineHandler: { channel, _ in
                 channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(LiveConnection(api)) }
             })
-        let connection = ViewConnection(api, requestGuard, answers)
+        let connection = ViewConnection(api, requestGuard, connections)
         let handlers = channel.pipeline.syncOperations
         let bound = NIOLoopBound(connection, eventLoop: channel.eventLoop)
         try handlers.configureHTTPServerPipeline(
@@ -90,27 +100,5 @@ package final class ViewServer: Sendable {
                 completionHandler: { context in context.pipeline.syncOperations.removeHandler(bound.value).whenFailure { _ in } }
             ), withErrorHandling: true)
         try handlers.addHandler(connection)
-    }
-}
-
-/// The connections of a server, to close them at its end.
-private final class OpenConnections: Sendable {
-    /// Seconds to wait for answers: one may be reading a large file.
-    private static let patience = 2.0
-
-    /// The answers that other threads make.
-    let answers = DispatchGroup()
-    private let channels = Mutex<[ObjectIdentifier: any Channel]>([:])
-
-    func add(_ channel: any Channel) {
-        let id = ObjectIdentifier(channel)
-        channels.withLock { $0[id] = channel }
-        channel.closeFuture.whenComplete { [self] _ in _ = channels.withLock { $0.removeValue(forKey: id) } }
-    }
-
-    /// - Returns: whether all answers have ended.
-    func close() -> Bool {
-        for channel in channels.withLock({ Array($0.values) }) { channel.close(promise: nil) }
-        return answers.wait(timeout: .now() + Self.patience) == .success
     }
 }

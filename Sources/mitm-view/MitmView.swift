@@ -107,7 +107,7 @@ struct MitmView: Tool {
         defer { server.shutDown() }
         sources.start { server.advance() }
         FileHandle.standardOutput.write(Data((server.address + "\n").utf8))
-        if open { openBrowser(server.address) }
+        if open { openBrowser(server.addressForBrowser()) }
         _ = Signals.wait(for: signals)
         sources.stop()
         return sources.isDamaged ? .damaged : .done

@@ -1,4 +1,6 @@
 """The list: it is opened, filtered, sorted, moved through; its flows are shown, compared, copied."""
+import json
+
 import case
 import programs
 import recordings
@@ -83,8 +85,8 @@ class List(case.Case):
         page.press(Keys.ENTER)
         page.until("the flow is shown", lambda: "/item/25" in page.text("#details h2"))
         page.until("its row is in view", lambda: page.browser.script("""
-            const [row, box] = [document.querySelector('#row-25'), document.querySelector('#scroller')].map((e) => e.getBoundingClientRect());
-            return row.top >= box.top - 1 && row.bottom <= box.bottom + 1;"""))
+            const [row, box] = ['#row-25', '#scroller'].map((selector) => document.querySelector(selector)?.getBoundingClientRect());
+            return row?.top >= box.top - 1 && row.bottom <= box.bottom + 1;"""))
 
     def test_the_details_have_head_content_timing_and_json(self):
         page = self.page
@@ -109,8 +111,36 @@ class List(case.Case):
         page.to_list()
         page.press(Keys.HOME, "m", Keys.DOWN, Keys.DOWN, Keys.ENTER)
         page.until("both are side by side", lambda: "/item/0" in page.text("#dialog") and "/item/2" in page.text("#dialog"))
+        self.assertRegex(page.text("#dialog section"), r"^Answers")
+        differences = page.browser.script("return [...document.querySelectorAll('#answers tbody tr')].map((row) => [...row.children].map((cell) => cell.textContent))")
+        expected = json.loads(self.view.call("GET", "/api/1/flows/0/compare/2")[1])["differences"]
+        self.assertEqual([row[0] for row in differences], [one["path"] for one in expected])
+        self.assertGreater(len(expected), 0)
         page.press(Keys.ESCAPE)
         page.until("Escape closes the comparison", lambda: not page.is_shown("#dialog"))
+
+    def test_all_formats_are_exported_and_what_they_lose_is_shown(self):
+        page = self.page
+        formats = json.loads(self.view.call("GET", "/api/1/language")[1])["exports"]
+        page.press("e")
+        page.until("the formats are offered", lambda: page.texts("#dialog .formats code") == [one["name"] for one in formats])
+        page.click_at("#dialog [value=curl]")
+        page.click_at("#dialog [value=share]")
+        losses = json.loads(self.view.call("GET", "/api/1/views/v1/loss?format=curl&redact=share")[1])
+        page.click("Export 400", "#dialog")
+        page.until("the report is shown", lambda: page.text("#dialog [role=status]") == (losses["sentence"] or "The format holds all that the flows have."))
+        page.click_at("#dialog [value=json]")
+        page.click("Export 400", "#dialog")
+        page.until("a format that loses nothing ends the dialog", lambda: not page.is_shown("#dialog"))
+
+    def test_a_mistake_in_a_rule_of_redaction_is_shown(self):
+        page = self.page
+        page.press("e")
+        page.until("the dialog is open", lambda: page.is_shown("#dialog"))
+        page.click_at("#dialog textarea")
+        page.press("nothing:of:this")
+        page.click("Export 400", "#dialog")
+        page.until("the mistake is shown", lambda: page.is_shown("#dialog .problem") and "nothing" in page.text("#dialog .problem"))
 
     def test_groups_and_times_limit_the_list(self):
         page = self.page

@@ -22,7 +22,7 @@ private func limited(_ builder: FlowBuilder, to maximum: UInt64) -> Flow {
 }
 
 private func bytes(_ text: String) -> ByteBuffer { ByteBuffer(string: text) }
-private func sha256(_ text: String) -> ByteBuffer { ByteBuffer(bytes: SHA256.digest(bytes(text))) }
+private func sha256(_ text: String) -> ByteBuffer { ByteBuffer(bytes: Digest.of(bytes(text), by: .sha256)) }
 
 /// The stored content of each piece, with the size of the whole.
 private func stored(_ flow: Flow) throws -> [String] {

@@ -1,36 +1,38 @@
-// SHA-256, HMAC and HKDF against the published vectors.
+// Digests, HMAC and HKDF against the published vectors.
 
 import Digests
 import NIOCore
 import Testing
 
+private let twoBlocks = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"
+
 @Suite("Digests")
 struct DigestsTests {
     @Test(
-        "SHA-256 has the digests of FIPS 180-4, whatever the pieces",
+        "Digests are those of FIPS 180-4, whatever the pieces",
         arguments: [
-            ("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
-            ("abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
-            (
-                "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
-                "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
-            ),
-        ])
-    func sha256(text: String, digest: String) {
+            (.sha256, "", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+            (.sha256, "abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+            (.sha256, twoBlocks, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"),
+            (.sha1, "", "da39a3ee5e6b4b0d3255bfef95601890afd80709"),
+            (.sha1, "abc", "a9993e364706816aba3e25717850c26c9cd0d89d"),
+            (.sha1, twoBlocks, "84983e441c3bd26ebaae4aa1f95129e5e54670f1"),
+        ] as [(Digest.Algorithm, String, String)])
+    func digests(algorithm: Digest.Algorithm, text: String, digest: String) {
         let bytes = Array(text.utf8)
-        #expect(hex(SHA256.digest(bytes)) == digest)
-        #expect(hex(SHA256.digest(ByteBuffer(string: text))) == digest)
+        #expect(hex(Digest.of(bytes.span, by: algorithm)) == digest)
+        #expect(hex(Digest.of(ByteBuffer(string: text), by: algorithm)) == digest)
         for cut in 0...bytes.count {
-            let incremental = SHA256()
+            let incremental = Digest(algorithm)
             incremental.update(ByteBuffer(bytes: bytes[..<cut]))
             incremental.update(ByteBuffer(bytes: bytes[cut...]))
             #expect(hex(incremental.finish()) == digest)
         }
     }
 
-    @Test("A finished SHA-256 begins again")
-    func sha256Again() {
-        let digest = SHA256()
+    @Test("A finished digest begins again")
+    func again() {
+        let digest = Digest(.sha256)
         digest.update([1, 2, 3].span)
         _ = digest.finish()
         digest.update(Array("abc".utf8).span)

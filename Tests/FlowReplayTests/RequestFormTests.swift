@@ -115,7 +115,7 @@ struct RequestFormTests {
 
     /// An exchange whose request's content is not, or not all, in the recording.
     private static func partial(_ number: UInt64, stored: String, sent: String, isCut: Bool) -> Flow {
-        let digest = ByteBuffer(bytes: SHA256.digest(bytes(sent).readableBytesUInt8Span))
+        let digest = ByteBuffer(bytes: Digest.of(bytes(sent).readableBytesUInt8Span, by: .sha256))
         let cut = ContentCut(size: UInt64(sent.utf8.count), sha256: digest)
         var events: [(Int64, FlowEvent.What)] = [
             (0, .request(requestHead("POST / HTTP/1.1"))),

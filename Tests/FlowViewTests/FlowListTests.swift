@@ -4,6 +4,7 @@ import FlowArchive
 import FlowFilter
 import FlowModel
 import FlowTable
+import Foundation
 import HTTPSemantics
 import NIOCore
 import TestSupport
@@ -91,6 +92,64 @@ struct FlowListTests {
             #expect(Set(try growing.finished(index.count).ids(in: index)) == expected)
             let flows = try (0..<index.count).map { try #require(try index.flow($0)) }
             #expect(flows.allSatisfy { $0.ended != nil })
+        }
+    }
+
+    @Test("A list that grows keeps its order and its groups as if it were made at the end", arguments: FlowOrder.Key.allCases)
+    func growingOrder(key: FlowOrder.Key) throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/a.mflow"
+            let events = ViewedFlows.events(ViewedFlows.random(300, seed: 17))
+            let file = try WrittenFile(path)
+            let index = FlowIndex()
+            let read = try IndexedFile(path: path, into: index)
+            let order = FlowOrder(key, isDescending: true)
+            let filters = [nil, try FlowFilter("~c >=300")]
+            let growing = filters.map { FilledList(of: index, where: $0, order: order) }
+            var written = 0
+            // The first part is much larger than the others, so that they are put between its flows.
+            for end in [800, 830, 860, 900, events.count] {
+                try file.write(Array(events[written..<end]))
+                written = end
+                if end == events.count { try file.close() }
+                read.load(follows: true)
+                index.noteComplete()
+                for one in growing { one.list.advance() }
+                for (one, filter) in zip(growing, filters) {
+                    let list = one.finished(index.count)
+                    let whole = FilledList.make(of: index, where: filter, order: order)
+                    #expect(list.ordinals(0..<1000) == whole.ordinals(0..<1000))
+                    for by in GroupKey.allCases {
+                        let (found, expected) = (list.groups(by: by, limit: 1000), whole.groups(by: by, limit: 1000))
+                        #expect(found.groups == expected.groups)
+                        #expect(found.count == expected.count)
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("A file that has a part of a block grows while its recorder writes it")
+    func partOfBlock() throws {
+        try withTemporaryDirectory { directory in
+            try WrittenFile.closed(directory + "/whole.mflow", ViewedFlows.random(100, seed: 4))
+            let bytes = try Data(contentsOf: URL(fileURLWithPath: directory + "/whole.mflow"))
+            for cut in stride(from: 1, to: bytes.count, by: bytes.count / 17) {
+                let path = directory + "/\(cut).mflow"
+                let storage = try POSIXStorage.open(path: path, truncates: true)
+                _ = try storage.append(ByteBuffer(bytes: bytes[..<cut]))
+                let index = FlowIndex()
+                let read = try IndexedFile(path: path, into: index)
+                read.load(follows: true)
+                #expect(!read.isFinished)
+                #expect(index.sources[0].status.isGrowing)
+                _ = try storage.append(ByteBuffer(bytes: bytes[cut...]))
+                try storage.close()
+                read.load(follows: true)
+                #expect(read.isFinished)
+                #expect(index.count == 100)
+                #expect(index.sources[0].status.damages == 0)
+            }
         }
     }
 

@@ -1,6 +1,8 @@
 // The arithmetic and the formats of the page, which touch no document.
 import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 
 const page = new URL('../../Sources/CViewPage/page/', import.meta.url);
 const { PageCache, RowWindow, maximumHeight } = await import(new URL('rows.js', page));
@@ -91,4 +93,11 @@ test('two texts are compared line by line', () => {
   assert.deepEqual(differences(['a', 'b', 'c'], ['b', 'c', 'd', 'e']), [['a', null], ['b', 'b'], ['c', 'c'], [null, 'd'], [null, 'e']]);
   assert.deepEqual(differences(['a'], ['a']), [['a', 'a']]);
   assert.deepEqual(differences([], ['a']), [[null, 'a']]);
+});
+
+test('the page stays small: kilobytes of its sources, and of what a browser loads', () => {
+  const files = readdirSync(page).filter((name) => name !== 'package.json').map((name) => readFileSync(new URL(name, page)));
+  const kilobytes = (lengths) => lengths.reduce((sum, length) => sum + length, 0) / 1000;
+  assert.ok(kilobytes(files.map((file) => file.length)) < 116);
+  assert.ok(kilobytes(files.map((file) => gzipSync(file).length)) < 43);
 });

@@ -7,7 +7,7 @@ import Testing
 
 @Suite("The guard of a view")
 struct RequestGuardTests {
-    private let requestGuard = RequestGuard(host: "127.0.0.1", port: 8042, secret: "5ec2e7")
+    private let requestGuard = RequestGuard(hosts: ["127.0.0.1"], port: 8042, secret: "5ec2e7")
 
     private func head(_ fields: [(String, String)], target: String = "/api/1/status") -> HTTPRequestHead {
         HTTPRequestHead(version: .http1_1, method: .GET, uri: target, headers: HTTPHeaders(fields))
@@ -28,6 +28,21 @@ struct RequestGuardTests {
         #expect(refused.allSatisfy { !isAccepted([("Host", $0)]) })
         #expect(!isAccepted([]))
         #expect(!isAccepted([("Host", "127.0.0.1:8042"), ("Host", "evil.example")]))
+    }
+
+    @Test("A view of all addresses is named by the one that the connection came to; port 80 may be left out")
+    func listenedAddresses() {
+        func isAccepted(_ hosts: [String], _ port: Int, _ host: String) -> Bool {
+            (try? RequestGuard(hosts: hosts, port: port, secret: "5ec2e7").checkOrigin(head([("Host", host)]))) != nil
+        }
+        #expect(isAccepted(["0.0.0.0", "192.0.2.7"], 8042, "192.0.2.7:8042"))
+        #expect(!isAccepted(["0.0.0.0", "192.0.2.7"], 8042, "192.0.2.8:8042"))
+        #expect(!isAccepted(["0.0.0.0", "192.0.2.7"], 8042, "evil.example:8042"))
+        #expect(isAccepted(["::", "::ffff:192.0.2.7"], 8042, "192.0.2.7:8042"))
+        #expect(isAccepted(["::", "2001:DB8::7"], 8042, "[2001:db8::7]:8042"))
+        #expect(isAccepted(["127.0.0.1"], 80, "127.0.0.1"))
+        #expect(isAccepted(["127.0.0.1"], 80, "localhost:80"))
+        #expect(!isAccepted(["127.0.0.1"], 8042, "127.0.0.1"))
     }
 
     @Test("Requests of other sites are refused, whatever they ask for")

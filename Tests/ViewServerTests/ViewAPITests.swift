@@ -1,5 +1,6 @@
 // The calls of the API, without sockets.
 
+import ContentCoding
 import FlowFilter
 import FlowModel
 import HTTPSemantics
@@ -133,6 +134,34 @@ struct ViewAPITests {
         let text = String(buffer: bytes)
         #expect(text.hasPrefix("{\"from\":8191,\"total\":8193,"))
         #expect(text.contains("(only the first 8.0 MiB of 9.0 MiB are shown; download it for the rest)"))
+    }
+
+    @Test("Decoded content is downloaded whole, or not at all")
+    func decodedDownloads() throws {
+        func index(coding: String, _ content: ByteBuffer) -> FlowIndex {
+            let index = FlowIndex()
+            index.add(
+                FlowBuilder(id: FlowID(high: 1, low: 1)).request("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                    .response("HTTP/1.1 200 OK\r\nContent-Encoding: \(coding)\r\n\r\n", content: content).ended(at: 1).flow)
+            return index
+        }
+        func downloaded(_ index: FlowIndex) throws -> (status: UInt, size: Int) {
+            let api = ViewAPI(index, ViewOptions(environment: FilterEnvironment(), version: "1", configuration: "/dev/null/none"))
+            let response = api.response(
+                to: HTTPRequestHead(version: .http1_1, method: .GET, uri: "/api/1/flows/0/raw/response?decoded=1"), ByteBuffer())
+            var size = 0
+            switch response.body {
+            case .bytes(let bytes): size = bytes.readableBytes
+            case .stream(let write): try write { size += $0.readableBytes }
+            }
+            return (response.status.code, size)
+        }
+        for (size, coding, status) in [(17 << 20, "identity", 200), (17 << 20, "gzip", 200), (65 << 20, "gzip", 422)] {
+            let content = ByteBuffer(repeating: 0x61, count: size)
+            let found = try downloaded(index(coding: coding, coding == "gzip" ? gzipMember(content) : content))
+            #expect(found.status == status)
+            if status == 200 { #expect(found.size == size) }
+        }
     }
 
     @Test("Messages come in parts; long ones are cut in the list and whole by themselves")

@@ -5,6 +5,7 @@ import FlowFilter
 import FlowModel
 import Foundation
 import HTTPSemantics
+import JSONQuery
 import NIOCore
 import NIOHTTP1
 import TestSupport
@@ -128,5 +129,31 @@ struct ViewExportTests {
             #expect(String(buffer: first.bytes) == String(buffer: second.bytes))
             #expect(try body(self.api(inMemory), "flows/0/json?redact=header:authorization%3Dhash").status == 500)
         }
+    }
+
+    @Test("The content of a large body is sent in parts, as text and in base64", arguments: [true, false])
+    func largeBodies(isText: Bool) throws {
+        let unit = ByteBuffer(
+            bytes: isText ? Array((String(repeating: "0123456789", count: 20) + " \"äöü\"\n").utf8) : Array(0...254))
+        var content = ByteBuffer()
+        while content.readableBytes < 5 << 18 { content.writeImmutableBuffer(unit) }
+        let index = FlowIndex()
+        index.add(
+            FlowBuilder(id: FlowID(high: 1, low: 1)).request("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                .response("HTTP/1.1 200 OK\r\n\r\n", content: content).ended(at: 1).flow)
+        let head = HTTPRequestHead(version: .http1_1, method: .GET, uri: "/api/1/flows/0/json")
+        guard case .stream(let write) = api(index).response(to: head, ByteBuffer()).body else { return #expect(Bool(false)) }
+        var (joined, longest) = (ByteBuffer(), 0)
+        try write {
+            joined.writeImmutableBuffer($0)
+            longest = max(longest, $0.readableBytes)
+        }
+        #expect(longest < content.readableBytes)
+        let body = JSONTree(parsing: joined)?["response"]?["body"]
+        let written = body?[isText ? "text" : "base64"]?.string?.text
+        let isEqual =
+            written
+            == (isText ? String(buffer: content) : unsafe content.withUnsafeReadableBytes { unsafe Data($0) }.base64EncodedString())
+        #expect(isEqual)
     }
 }

@@ -140,6 +140,16 @@ def test_sizes_are_those_of_the_tools(text, size):
     assert _tool.byte_size(text) == size
 
 
+def test_small_splits_share_a_task_and_each_is_in_one():
+    lengths = [0, 64, 3, 70, 20, 30, 20, 1, 0]
+    splits = [_tool.Split("a%d" % number, 0, length, 0, True) for number, length in enumerate(lengths)]
+    groups = _tool.packed(splits, 64)
+    assert [[split.length for split in group] for group in groups] == [[70], [64], [30, 20], [20, 3, 1, 0, 0]]
+    assert sorted((split for group in groups for split in group), key=lambda split: split.file) == splits
+    assert _tool.packed(splits[:1], 64) == [splits[:1]]
+    assert _tool.packed([], 64) == []
+
+
 def test_the_types_of_the_package_are_checked(project):
     pytest.importorskip("mypy")
     done = subprocess.run([sys.executable, "-m", "mypy", "--no-incremental"], cwd=project / "python", capture_output=True, text=True)

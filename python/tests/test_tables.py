@@ -143,8 +143,11 @@ def test_rows_that_are_fewer_than_those_of_the_index_raise(captures, tmp_path):
     real = _tool.program(None)
     tool.write_text('#!/bin/bash\ncase "$*" in *--splits*|*--version*) exec %s "$@";; esac\nexec %s -m 2 "$@"\n' % (real, real))
     tool.chmod(0o755)
-    with pytest.raises(mitm_flows.DamagedFileError, match="2 of .* flows of the index were read"):
-        mitm_flows.read(captures, tool=tool)
+    message = "2 of .* flows of the index were read"
+    for read in (mitm_flows.read, lambda *a, **o: mitm_flows.dataset(*a, **o).to_table(), lambda *a, **o: mitm_flows.scan_polars(*a, **o).collect()):
+        with pytest.raises(mitm_flows.DamagedFileError, match=message):
+            read(captures, tool=tool)
+    assert mitm_flows.read(captures, tool=tool, mode="permissive").num_rows == 2
 
 
 def test_duckdb_pushes_columns_and_filters_into_the_scan(captures):
@@ -173,6 +176,17 @@ def test_a_dataset_reads_the_columns_of_the_scan_and_of_its_filter(captures, run
     assert flows.count_rows() == counted(captures)
     assert flows.count_rows(ds.field("status") == 404) == counted(captures, "~c 404")
     assert flows.head(2).num_rows == 2
+
+
+def test_a_split_is_read_with_one_thread_and_a_table_with_one_for_each_core(captures, runs):
+    asked = _tool.query(captures)
+    splits = asked.splits("1k")
+    rows = [row for split in splits for batch in asked.split_stream(["id"], split) for row in batch["id"].to_pylist()]
+    assert [run[run.index("--jobs") + 1] for run in runs] == ["1"] * len(splits)
+    runs.clear()
+    table = mitm_flows.read(captures, columns=["id"])
+    assert ["--jobs" in run for run in runs] == [False]
+    assert rows == table["id"].to_pylist()
 
 
 def test_polars_reads_the_columns_that_it_needs(captures, runs):

@@ -1,9 +1,9 @@
 // The page: connects the filter box, the list, the overview, the groups and the details.
 
 import { Live, begin, call } from './api.js';
-import { compareFlows } from './compare.js';
+import { compareFlows, replay } from './compare.js';
 import { Details } from './details.js';
-import { chooseColumns, chooseExport, help, replay } from './dialogs.js';
+import { chooseColumns, chooseExport, help } from './dialogs.js';
 import { announce, button, byId, element, openDialog, settings, toast } from './dom.js';
 import { Facets } from './facets.js';
 import { FilterBox } from './filter.js';
@@ -23,11 +23,12 @@ let mayGrow = true;
 let refreshed = 0;
 let refreshing = null;
 
+const isNarrow = () => innerWidth < 800;
 const shown = () => chain.at(-1)?.view;
 const grid = new FlowGrid({ opened: (row) => open(row.n), sorted: () => filter.submit(false), gone: () => { chain = []; filter.submit(false); } });
 const details = new Details({
   closed: () => { grid.select(null); grid.focus(); },
-  compare, replay: (n) => replay(n, details.replayTarget),
+  compare, replay: (n) => replay(n, details.replayTarget).catch((error) => toast(error.message)),
 });
 const overview = new Overview((title, condition) => narrow(title, condition, true));
 const facets = new Facets(narrow, (condition) => narrowings.some((one) => one.condition === condition));
@@ -116,6 +117,7 @@ function showCounts() {
 
 function open(n) {
   grid.select(n);
+  if (isNarrow() && !byId('facets').hidden) toggleFacets();
   if (compared == null || compared === n) return details.show(n);
   compareFlows(compared, n).catch((error) => toast(error.message));
   setCompared(null);
@@ -124,6 +126,7 @@ function open(n) {
 function setCompared(n) {
   compared = n;
   document.body.classList.toggle('comparing', n != null);
+  byId('notice').hidden = true;
 }
 
 function compare(n) {
@@ -144,7 +147,8 @@ function toggleFacets() {
   const pane = byId('facets');
   pane.hidden = !pane.hidden;
   byId('facets-toggle').ariaPressed = !pane.hidden;
-  settings.set('facets', !pane.hidden);
+  // In a narrow window the groups cover the list, until they are closed again.
+  if (!isNarrow()) settings.set('facets', !pane.hidden);
   if (shown()) facets.show(shown());
 }
 
@@ -154,7 +158,7 @@ async function copyCurl(isRedacted) {
   if (!details.isShown) details.n = null;
 }
 
-const openExport = () => chooseExport(shown(), counts.matched);
+const openExport = () => chooseExport(shown(), counts.matched, language.exports);
 const actions = {
   '/': () => filter.focus(), f: toggleFollow, g: toggleFacets, d: () => details.toggleSide(), '?': () => help(language.operators), e: openExport,
   c: () => copyCurl(false), C: () => copyCurl(true), u: () => details.copyURL(), v: () => details.nextView(),
@@ -193,7 +197,7 @@ async function showStatus() {
 }
 
 async function start() {
-  if (!settings.get('facets', innerWidth >= 900)) toggleFacets();
+  if (isNarrow() || !settings.get('facets', true)) toggleFacets();
   await begin();
   try {
     language = await call('language');

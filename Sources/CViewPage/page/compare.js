@@ -1,8 +1,8 @@
-// Two flows side by side: their start-lines, fields and contents, with the differences marked.
+// What is different between two flows, or between a flow and the answer to it when it is sent again.
 
 import { call } from './api.js';
-import { element, openDialog } from './dom.js';
-import { plain } from './format.js';
+import { element, openDialog, table, toast } from './dom.js';
+import { count, plain, size } from './format.js';
 
 const maximumLines = 2000;
 
@@ -40,9 +40,18 @@ export function differences(a, b) {
   return rows.concat(a.slice(a.length - end).map((line) => [line, line]));
 }
 
-/** Shows two flows. @param {number} first @param {number} second */
+/** What mitm-replay finds different. @param {string[]} sides @param {{differences?: any[], more_differences?: number}} found */
+function differenceTable(sides, { differences = [], more_differences: more }) {
+  const value = (text, bytes) => element('code', {}, text === undefined ? (bytes == null ? '' : size(bytes)) : typeof text === 'string' ? text : JSON.stringify(text));
+  const rows = differences.map(({ path, reason, recorded, now, recorded_size: before, now_size: after }) => [
+    reason ? `${path}: ${reason}` : path, value(recorded, before), value(now, after)]);
+  return rows.length ? [table(['Part', ...sides], rows), more && element('p.muted', {}, `${count(more)} more differences`)] : [];
+}
+
+/** Shows two flows: what is different in their answers, and then their heads and contents side by side. @param {number} first @param {number} second */
 export async function compareFlows(first, second) {
-  const both = await Promise.all([first, second].map(text));
+  const [found, ...both] = await Promise.all([call(`flows/${first}/compare/${second}`).catch((error) => error), ...[first, second].map(text)]);
+  const answers = differenceTable(['First', 'Second'], found);
   const parts = Object.keys({ ...both[0], ...both[1] }).map((part) => {
     const rows = differences(both[0][part] ?? [], both[1][part] ?? []);
     const changes = rows.filter(([x, y]) => x !== y).length;
@@ -50,7 +59,16 @@ export async function compareFlows(first, second) {
     return element('section', {}, element('h3', {}, `${part}: ${changes === 0 ? 'equal' : `${changes} ${changes === 1 ? 'line differs' : 'lines differ'}`}`),
       element('table.difference', {}, element('tbody', {}, ...rows.map(([x, y]) => element('tr', {}, cell(x, y, 'removed'), cell(y, x, 'added'))))));
   });
-  openDialog('Two flows', ...parts);
+  openDialog('Two flows', element('section', { id: 'answers' }, element('h3', {}, 'Answers'),
+    ...answers.length ? answers : [element('p', {}, found instanceof Error ? found.message : 'The answers are equal.')]), ...parts);
+}
+
+/** Sends a flow again and shows what is different. @param {number} n @param {string} target */
+export async function replay(n, target) {
+  toast(`Sending it to ${target}`);
+  const { result } = await call(`flows/${n}/replay`, { method: 'POST' });
+  const summary = [result.result.replace('_', ' '), result.status && `status ${result.status}`, result.ms != null && `${result.ms.toFixed(1)} ms`, result.reason];
+  openDialog(`Sent again to ${target}`, element('p', {}, summary.filter(Boolean).join(', ')), ...differenceTable(['Recorded', 'Now'], result));
 }
 
 async function text(n) {

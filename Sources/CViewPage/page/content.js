@@ -2,7 +2,7 @@
 
 import { call } from './api.js';
 import { button, copy, element, settings, toggle } from './dom.js';
-import { coloured, count, plain } from './format.js';
+import { coloured, count, literal, plain } from './format.js';
 import { VirtualRows } from './virtual.js';
 
 /** Lines that are shown wrapped: their heights are not known. */
@@ -35,15 +35,15 @@ export class LineView {
     this.bar = element('div.content-bar', {}, this.choice, this.search, this.result,
       toggle('Wrap', 'Wrap long lines', 'wrap', () => this.#draw()), button('Copy', 'Copy the content as it is shown', () => this.#copy()));
     this.rows = new VirtualRows(this.box, {
-      height: 18, pageSize: 400, draw: (index, line) => this.#line(index, line), look: (index) => `${index === this.#found} ${this.#needle}`,
+      height: 18, pageSize: 400, make: () => element('div'), fill: (made, index, line) => this.#fill(made, index, line),
       load: async (from, lines) => {
         const answer = await call(`${this.path}?view=${this.#view}&from=${from}&lines=${lines}`);
         if (answer.total !== this.rows.count) this.rows.setCount(answer.total);
         this.#draw();
         return answer.lines;
       },
+      failed: (error) => { this.result.textContent = error.message; },
     });
-    this.rows.failed = (error) => { this.result.textContent = error.message; };
     this.wrapped = element('div.wrapped', { hidden: true });
     this.box.append(this.wrapped);
     this.#show('auto');
@@ -67,12 +67,12 @@ export class LineView {
     this.wrapped.hidden = !isWrapped;
     this.rows.layer.hidden = isWrapped;
     this.rows.spacer.hidden = isWrapped;
-    if (!isWrapped) return this.rows.draw();
+    if (!isWrapped) return this.rows.draw(true);
     const lines = [];
     for (let line; lines.length < Math.min(this.rows.count, maximumWrapped); lines.push(line)) {
       const row = this.rows.row(lines.length);
       if (row === undefined) break;
-      line = this.#line(lines.length, row);
+      line = this.#fill(element('div'), lines.length, row);
     }
     const shown = lines.length;
     if (shown < Math.min(this.rows.count, maximumWrapped)) {
@@ -81,11 +81,13 @@ export class LineView {
     this.wrapped.replaceChildren(...lines);
   }
 
-  #line(index, line) {
-    const row = element(index === this.#found ? 'div.line.found' : 'div.line', { 'data-line': index + 1 });
+  #fill(row, index, line) {
+    row.className = index === this.#found ? 'line found' : 'line';
+    row.dataset.line = index + 1;
+    row.replaceChildren();
     for (const { text, style } of coloured(line ?? '')) {
       // Odd pieces are what is searched for.
-      const pieces = this.#needle ? text.split(new RegExp(`(${RegExp.escape?.(this.#needle) ?? this.#needle.replace(/\W/g, '\\$&')})`, 'i')) : [text];
+      const pieces = this.#needle ? text.split(new RegExp(`(${literal(this.#needle)})`, 'i')) : [text];
       pieces.forEach((piece, number) => {
         if (piece) row.append(number % 2 ? element('mark', {}, piece) : style ? element('span', { className: style }, piece) : piece);
       });

@@ -2,7 +2,7 @@
 
 import { call } from './api.js';
 import { LineView } from './content.js';
-import { button, byId, copy, drag, element, settings, toast, toggle } from './dom.js';
+import { button, byId, copy, drag, element, settings, table, toast, toggle } from './dom.js';
 import { count, dateTime, duration, present, size, statusClass, visible } from './format.js';
 import { MessageList } from './messages.js';
 
@@ -142,7 +142,7 @@ export class Details {
         request && button('Copy URL', 'Copy the URL (u)', () => this.copyURL()),
         request && this.replayTarget && button('Replay', `Send it again to ${this.replayTarget}, and compare the response (r)`, () => this.events.replay(this.n), { id: 'replay' }),
         button('Compare', 'Compare with another flow (m)', () => this.events.compare(this.n)),
-        button('Layout', 'Details below or beside the list (d)', () => this.toggleSide()),
+        button('Layout', 'Details below or beside the list (d)', () => this.toggleSide(), { className: 'layout' }),
         button('×', 'Close (Esc)', () => this.close(), { 'aria-label': 'Close' })));
   }
 
@@ -244,17 +244,14 @@ export class Details {
       ['Response', at.response_started, at.response_ended, 'receive'], ['Whole flow', 0, at.ended, 'whole'],
     ].filter(([, from, to]) => from != null && to >= from);
     const rows = phases.map(([title, from, to, kind]) => {
-      const bar = element(`span.phase.${kind}`);
-      bar.style.left = `${Math.max(0, from / total * 100)}%`;
-      bar.style.width = `${(to - from) / total * 100}%`;
-      return element('tr', {}, element('th', { scope: 'row' }, title), element('td.number', {}, duration(Math.max(0, from))),
-        element('td.number', {}, duration(to - from)), element('td.track', {}, bar));
+      const bar = element('span.phase');
+      Object.assign(bar.style, { background: `var(--${kind})`, left: `${Math.max(0, from / total * 100)}%`, width: `${(to - from) / total * 100}%` });
+      return [title, duration(Math.max(0, from)), duration(to - from), element('div.track', {}, bar)];
     });
     return [
       element('p', {}, `Started ${dateTime(Date.parse(flow.started) * 1000)}${flow.duration_ms == null ? '' : `, took ${duration(Math.round(flow.duration_ms * 1000))}`}`),
       at.server_opened < 0 ? element('p.muted', {}, 'The connection to the server was open already.') : null,
-      element('table.timing', {}, element('thead', {}, element('tr', {}, ...['Phase', 'After', 'Takes', 'Course'].map((title) => element(/^[AT]/.test(title) ? 'th.number' : 'th', { scope: 'col' }, title)))),
-        element('tbody', {}, ...rows)),
+      table(['Phase', '#After', '#Takes', 'Course'], rows, 'timing'),
     ];
   }
 
@@ -277,14 +274,13 @@ export class Details {
   }
 
   rules({ flow }) {
-    const rows = (flow.redacted ?? []).map(({ rule, in: place, count: changed, not_stored: reason }) => element('tr', {},
-      element('td', {}, element('code', {}, rule)), element('td', {}, place ?? ''), element('td.number', {}, count(changed ?? 0)), element('td', {}, reason ? `not stored: ${reason}` : 'hidden')));
-    const times = (flow.notes ?? []).map((note) => element('tr', {}, element('td', {}, dateTime(Date.parse(note.at) * 1000)), element('td', {}, note.side ?? ''), element('td', {}, note.message)));
-    const table = (heads, body) => element('table.facts', {}, element('thead', {}, element('tr', {}, ...heads.map((title) => element(title === 'Values' ? 'th.number' : 'th', { scope: 'col' }, title)))), element('tbody', {}, ...body));
+    const rules = (flow.redacted ?? []).map(({ rule, in: place, count: changed, not_stored: reason }) => [
+      element('code', {}, rule), place ?? '', count(changed ?? 0), reason ? `not stored: ${reason}` : 'hidden']);
+    const notes = (flow.notes ?? []).map((note) => [dateTime(Date.parse(note.at) * 1000), note.side ?? '', note.message]);
     return [
       element('h3', {}, 'Redaction'),
-      rows.length ? table(['Rule', 'Part', 'Values', 'What was done'], rows) : element('p.muted', {}, 'No rule changed this flow before it was stored.'),
-      times.length ? element('h3', {}, 'Notes') : null, times.length ? table(['Time', 'Side', 'Deviation that passed'], times) : null,
+      rules.length ? table(['Rule', 'Part', '#Values', 'What was done'], rules) : element('p.muted', {}, 'No rule changed this flow before it was stored.'),
+      ...notes.length ? [element('h3', {}, 'Notes'), table(['Time', 'Side', 'Deviation that passed'], notes)] : [],
       this.#facts('Recording', {
         Flow: flow.id, State: flow.state, Listener: flow.mode, Tags: flow.tags?.join(', '), Comment: flow.comment,
         Error: flow.error?.message, 'Answered by': flow.local_reply && `the recorder itself, with ${flow.local_reply.status}`,

@@ -1,7 +1,7 @@
-// The dialogs: columns, export, help, and the comparison of a flow that was sent again.
+// The dialogs: columns, export and help.
 
 import { call } from './api.js';
-import { button, byId, element, openDialog, toast } from './dom.js';
+import { button, byId, element, openDialog } from './dom.js';
 import { count } from './format.js';
 import { usualColumns } from './list.js';
 
@@ -20,61 +20,52 @@ export function chooseColumns(grid, names) {
   }));
 }
 
-const formats = {
-  mflow: 'Flow file, for all tools of mitm', har: 'HAR, for browsers and other tools', json: 'JSON Lines, an object for each flow', curl: 'Commands of curl',
-  http: 'Requests as text (.http)', mitmproxy: 'Flow file of mitmproxy',
-};
-const removals = {
-  share: 'Remove what is private: passwords, tokens, cookies, addresses of clients, bodies of scripts and images',
-  default: 'Remove passwords, tokens and cookies', '': 'Remove nothing: the file has everything as it was recorded, also passwords and cookies',
-};
+const removals = [
+  ['share', 'Remove what is private: passwords, tokens, cookies, addresses of clients, bodies of scripts and images'],
+  ['default', 'Remove passwords, tokens and cookies'], ['', 'Remove nothing: the file has everything as it was recorded, also passwords and cookies'],
+];
 
-/** @param {string} view the list @param {number} matched its flows */
-export function chooseExport(view, matched) {
-  const choices = (name, texts) => Object.entries(texts).map(([value, text], index) => element('label', {},
-    element('input', { type: 'radio', name, value, checked: index === 0 }), ' ', value ? element('code', {}, value) : null, ` ${text}`));
+/** @param {string} view the list @param {number} matched its flows @param {{name: string, summary: string, losses: boolean}[]} formats */
+export function chooseExport(view, matched, formats) {
+  const request = new AbortController();
+  const choices = (name, texts, chosen) => texts.map(([value, text]) => element('label', {},
+    element('input', { type: 'radio', name, value, checked: value === chosen }), ' ', value ? element('code', {}, value) : null, ` ${text}`));
   const rules = element('textarea', { name: 'rules', rows: 2, spellcheck: false, placeholder: 'header:X-Session\njson:$..iban=hash' });
-  const problem = element('p.problem', { role: 'alert', hidden: true });
+  const report = element('p', { role: 'status' });
+  const submit = element('button.main', { type: 'submit' }, `Export ${count(matched)} flows`);
+  const write = async () => {
+    const chosen = new FormData(form);
+    const query = new URLSearchParams({ format: chosen.get('format') });
+    for (const rule of [chosen.get('removal'), ...(rules.disabled ? [] : rules.value.split('\n'))]) if (rule.trim()) query.append('redact', rule.trim());
+    // A rule with a mistake is reported here, and not stored as a file.
+    const begun = new AbortController();
+    const answer = await fetch(`api/1/views/${view}/export?${query}`, { signal: begun.signal });
+    if (!answer.ok) throw new Error((await answer.json()).error);
+    begun.abort();
+    element('a', { href: answer.url, download: '' }).click();
+    if (!formats.find(({ name }) => name === chosen.get('format')).losses) return byId('dialog').close();
+    report.replaceChildren('The file is being stored. Looking for what its format cannot hold…');
+    const { sentence } = await call(`views/${view}/loss?${query}`, { signal: request.signal });
+    report.replaceChildren(sentence ?? 'The format holds all that the flows have.');
+  };
   const form = element('form', {
     onsubmit: async (event) => {
       event.preventDefault();
-      const chosen = new FormData(form);
-      const query = new URLSearchParams({ format: chosen.get('format') });
-      for (const rule of [chosen.get('removal'), ...(rules.disabled ? [] : rules.value.split('\n'))]) if (rule.trim()) query.append('redact', rule.trim());
-      const path = `api/1/views/${view}/export?${query}`;
-      // A rule with a mistake is reported here, and not stored as a file.
-      const request = new AbortController();
-      const answer = await fetch(path, { signal: request.signal });
-      problem.hidden = answer.ok;
-      if (!answer.ok) problem.textContent = (await answer.json()).error;
-      request.abort();
-      if (!answer.ok) return;
-      element('a', { href: path, download: '' }).click();
-      byId('dialog').close();
+      submit.disabled = true;
+      report.className = 'note';
+      report.replaceChildren('…');
+      await write().catch((error) => {
+        report.className = 'problem';
+        report.replaceChildren(error.message);
+      });
+      submit.disabled = false;
     },
     onchange: () => { rules.disabled = form.elements.removal.value === ''; },
   },
-  element('fieldset', {}, element('legend', {}, 'Format'), ...choices('format', formats)),
-  element('fieldset', {}, element('legend', {}, 'Redaction'), ...choices('removal', removals), element('label', {}, 'More rules, one in a line:', rules)),
-  problem, element('button.main', { type: 'submit' }, `Export ${count(matched)} flows`));
-  openDialog('Export', form);
-}
-
-/** Sends a flow again and shows what is different. @param {number} n @param {string} target */
-export async function replay(n, target) {
-  toast(`Sending it to ${target}`);
-  try {
-    const { result } = await call(`flows/${n}/replay`, { method: 'POST' });
-    const differences = result.differences ?? [];
-    const text = (value) => element('td', {}, element('code', {}, typeof value === 'string' ? value : JSON.stringify(value) ?? ''));
-    const summary = [result.result.replace('_', ' '), result.status && `status ${result.status}`, result.ms != null && `${result.ms.toFixed(1)} ms`, result.reason];
-    openDialog(`Sent again to ${target}`, element('p', {}, summary.filter(Boolean).join(', ')), differences.length === 0 ? '' : element('table.facts', {},
-      element('thead', {}, element('tr', {}, ...['Part', 'Recorded', 'Now'].map((title) => element('th', { scope: 'col' }, title)))),
-      element('tbody', {}, ...differences.map(({ path, recorded, now }) => element('tr', {}, element('td', {}, path), text(recorded), text(now))))),
-    result.more_differences ? element('p.muted', {}, `${count(result.more_differences)} more differences`) : '');
-  } catch (error) {
-    toast(error.message);
-  }
+  element('fieldset.formats', {}, element('legend', {}, 'Format'), ...choices('format', formats.map(({ name, summary }) => [name, summary]), 'mflow')),
+  element('fieldset', {}, element('legend', {}, 'Redaction'), ...choices('removal', removals, 'share'), element('label', {}, 'More rules, one in a line:', rules)),
+  submit, report);
+  openDialog('Export', form).onclose = () => request.abort();
 }
 
 const keys = {

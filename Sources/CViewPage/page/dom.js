@@ -96,10 +96,20 @@ export const settings = {
   },
 };
 
-/** Opens the dialog. @param {string} title @param {...Node} children */
+/** A table with a head. @param {string[]} heads `#` before the title of a column of numbers @param {(Node|string)[][]} rows @param {string} name its classes */
+export function table(heads, rows, name = 'facts') {
+  const isNumber = heads.map((title) => title.startsWith('#'));
+  const cell = (kind, content, index, properties) => element(isNumber[index] ? `${kind}.number` : kind, properties, content);
+  return element(`table.${name}`, {},
+    element('thead', {}, element('tr', {}, ...heads.map((title, index) => cell('th', title.replace('#', ''), index, { scope: 'col' })))),
+    element('tbody', {}, ...rows.map((cells) => element('tr', {}, ...cells.map((content, index) => cell('td', content, index))))));
+}
+
+/** Opens the dialog. @param {string} title @param {...(Node|string)} children */
 export function openDialog(title, ...children) {
   const dialog = byId('dialog');
-  dialog.replaceChildren(element('h2', { id: 'dialog-title' }, title), ...children,
-    element('form', { method: 'dialog' }, element('button', {}, 'Close')));
+  dialog.replaceChildren(element('form.title', { method: 'dialog' }, element('h2', { id: 'dialog-title' }, title), element('button', { 'aria-label': 'Close', title: 'Close (Esc)' }, '×')),
+    ...children);
   if (!dialog.open) dialog.showModal();
+  return dialog;
 }

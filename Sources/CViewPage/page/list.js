@@ -2,38 +2,62 @@
 
 import { call } from './api.js';
 import { announce, byId, button, drag, element, settings } from './dom.js';
-import { clock, dateTime, duration, hue, plain, size, statusClass } from './format.js';
+import { clock, dateTime, duration, hue, plain, size, statusClass, visible } from './format.js';
 import { VirtualRows, steps } from './virtual.js';
 
-/** Titles, widths and formats of columns; others have their names as titles. A column with a minimum takes what is left of the width. */
+/** Titles, widths and formats of columns. A column with a minimum takes what is left of the width. */
 const known = {
   started: { title: 'Time', width: 108, show: clock, hint: dateTime },
   ended: { title: 'End', width: 108, show: clock, hint: dateTime },
-  method: { title: 'Method', width: 76 },
-  status: { title: 'Status', width: 64 },
-  host: { title: 'Host', width: 150, least: 90 },
-  path: { title: 'Path', width: 330, least: 140 },
-  query: { title: 'Query', width: 160, least: 90 },
+  method: { width: 76 },
+  status: { width: 64 },
+  host: { width: 150, least: 90 },
+  path: { width: 330, least: 140 },
+  query: { width: 160, least: 90 },
   url: { title: 'URL', width: 420, least: 160 },
-  duration_us: { title: 'Duration', width: 82, number: true, show: duration },
-  ttfb_us: { title: 'First byte', width: 82, number: true, show: duration },
-  req_bytes: { title: 'Request', width: 80, number: true, show: size },
-  resp_bytes: { title: 'Response', width: 80, number: true, show: size },
-  size: { title: 'Size', width: 76, number: true, show: size },
+  duration_us: { title: 'Duration', width: 82, isNumber: true, show: duration },
+  ttfb_us: { title: 'First byte', width: 82, isNumber: true, show: duration },
+  req_bytes: { title: 'Request', width: 80, isNumber: true, show: size },
+  resp_bytes: { title: 'Response', width: 80, isNumber: true, show: size },
+  size: { width: 76, isNumber: true, show: size },
   req_type: { title: 'Request type', width: 130, least: 80 },
   resp_type: { title: 'Type', width: 120, least: 80 },
-  client: { title: 'Client', width: 140 },
-  server: { title: 'Server', width: 140 },
   http_version: { title: 'Version', width: 76 },
-  kind: { title: 'Kind', width: 80 },
-  state: { title: 'State', width: 88 },
-  error: { title: 'Error', width: 200, least: 120 },
-  port: { title: 'Port', width: 60, number: true },
+  kind: { width: 80 },
+  state: { width: 88 },
+  error: { width: 200, least: 120 },
+  port: { width: 60, isNumber: true },
 };
-const titleOf = (name) => known[name]?.title ?? name;
+const usual = { width: 130, show: String };
+/** @param {string} name */
+const column = (name) => ({ title: /^[a-z]+$/.test(name) ? name[0].toUpperCase() + name.slice(1) : name, ...usual, ...known[name] });
 
 export const usualColumns = ['started', 'method', 'status', 'host', 'path', 'resp_type', 'size', 'duration_us'];
+/** Tags mark rows, and queries tell paths apart, whatever the columns are. */
+const extraColumns = ['tags', 'query'];
 const waterfallLeast = 110;
+
+/** Changes what a cell shows, when that is something else. @param {string} text @param {string} [query] @param {string[]} [tags] */
+function write(cell, text, query = '', tags = []) {
+  const key = [text, query, ...tags].join('\n');
+  if (cell.key === key) return;
+  cell.key = key;
+  cell.textContent = visible(text);
+  if (query) cell.append(element('span.muted', {}, `?${query}`));
+  cell.append(...tags.map((tag) => element(`span.tag.hue-${hue(tag)}`, {}, tag)));
+}
+
+/** Each state has its own sign, besides its colour. */
+function statusText(status, { local, failed, state }) {
+  if (status == null) return failed ? '✕ failed' : state === 'incomplete' ? '… cut' : '';
+  return `${status}${local ? '*' : ''}${status >= 500 ? ' !' : ''}`;
+}
+
+function statusHint({ local, open, failed, state, kind }) {
+  if (local) return 'An answer of the recorder itself';
+  if (open) return 'This flow has not ended';
+  return failed ? 'The flow failed' : state === 'incomplete' ? 'The flow was cut off' : kind;
+}
 
 export class FlowGrid {
   #view = null;
@@ -41,8 +65,6 @@ export class FlowGrid {
   #active = 0;
   #selected = null;
   #sortable = new Set();
-  /** Microseconds from the start of the first visible flow to the end of the last one. */
-  #span = [0, 0];
   #hasWaterfall = true;
   sort = null;
   follows = false;
@@ -57,23 +79,21 @@ export class FlowGrid {
     this.grid.addEventListener('keydown', (event) => this.#key(event));
     this.scroller.addEventListener('scroll', () => { byId('heads').scrollLeft = this.scroller.scrollLeft; }, { passive: true });
     this.scroller.addEventListener('click', (event) => {
-      const row = event.target.closest('.row');
-      if (!row) return;
+      const made = event.target.closest('.row');
+      if (!made) return;
       this.grid.focus({ preventScroll: true });
-      this.moveTo(Number(row.dataset.index), true);
+      this.moveTo(made.index, true);
+    });
+    this.scroller.addEventListener('pointerover', (event) => {
+      const cell = event.target.closest('.cell');
+      if (cell) cell.title = this.#hint(cell);
     });
     this.rows = new VirtualRows(this.scroller, {
-      height: 24, pageSize: 120, draw: (index, row) => this.#row(index, row), before: (rows) => this.#before(rows),
-      kept: () => this.#active,
-      look: (index) => `${index === this.#active} ${this.rows.row(index)?.n === this.#selected} ${this.#hasWaterfall}`,
-      place: (made, row) => { if (row?.t && !row.damaged && this.#hasWaterfall) this.#place(made.lastChild.firstChild, row.t); },
-      load: async (from, count) => {
-        // Tags mark rows, whatever the columns are.
-        const answer = await call(`views/${this.#view}/rows?from=${from}&count=${count}&columns=${[...this.columns, 'tags']}`);
-        return answer.rows;
-      },
+      height: 24, pageSize: 120, kept: () => this.#active,
+      make: () => this.#make(), fill: (made, index, row) => this.#fill(made, index, row), drawn: (made) => this.#drawn(made),
+      load: async (from, count) => (await call(`views/${this.#view}/rows?from=${from}&count=${count}&columns=${[...this.columns, ...extraColumns]}`)).rows,
+      failed: (error) => { if (error.status === 410) this.events.gone(); },
     });
-    this.rows.failed = (error) => { if (error.status === 410) this.events.gone(); };
     this.rows.layer.id = 'layer';
     new ResizeObserver(() => this.#heads()).observe(this.grid);
   }
@@ -92,17 +112,15 @@ export class FlowGrid {
     settings.set('columns', this.columns);
     this.rows.clear();
     this.#heads();
-    this.rows.draw();
   }
 
   /** Shows another list. @param {string} view @param {any} counts */
   show(view, counts) {
     this.#view = view;
     this.#revision = counts.revision;
-    this.rows.reset(counts.matched);
     this.#active = this.follows ? Math.max(0, counts.matched - 1) : 0;
+    this.rows.reset(counts.matched);
     this.rows.reveal(this.#active);
-    this.grid.ariaRowCount = counts.matched + 1;
   }
 
   /** The list has changed. */
@@ -112,7 +130,6 @@ export class FlowGrid {
     const isFollowed = this.follows && !this.sort && this.rows.window.isAtEnd;
     const wasLast = this.#active >= this.count - 1;
     this.rows.setCount(counts.matched);
-    this.grid.ariaRowCount = counts.matched + 1;
     if (!isFollowed) return;
     if (wasLast && this.#selected == null) this.#active = Math.max(0, counts.matched - 1);
     this.rows.reveal(counts.matched - 1);
@@ -123,9 +140,9 @@ export class FlowGrid {
   /** Moves to a row. @param {number} index */
   async moveTo(index, opens = false) {
     if (this.count === 0) return;
-    this.#active = Math.min(Math.max(0, index), this.count - 1);
-    this.rows.reveal(this.#active);
-    const active = this.#active;
+    const active = this.#active = Math.min(Math.max(0, index), this.count - 1);
+    this.rows.reveal(active);
+    this.rows.draw(true);
     const row = await this.rows.fetch(active);
     if (!row || active !== this.#active) return;
     if (opens || this.#selected != null) this.events.opened(row);
@@ -137,18 +154,18 @@ export class FlowGrid {
   /** Marks the flow whose details are shown. @param {number|null} n its number */
   select(n) {
     this.#selected = n;
-    this.rows.draw();
+    this.rows.draw(true);
   }
 
   // Heads
 
   #heads() {
     const tracks = this.columns.map((name) => {
-      const { width = 130, least } = known[name] ?? {};
+      const { width, least } = column(name);
       const own = this.widths[name];
       return own || !least ? [`${own ?? width}px`, own ?? width] : [`minmax(${least}px, ${width}fr)`, least];
     });
-    let least = tracks.reduce((sum, track) => sum + track[1], 0);
+    const least = tracks.reduce((sum, track) => sum + track[1], 0);
     this.#hasWaterfall = this.grid.clientWidth >= least + waterfallLeast;
     if (this.#hasWaterfall) tracks.push([`minmax(${waterfallLeast}px, 190fr)`]);
     this.grid.style.setProperty('--columns', tracks.map((track) => track[0]).join(' '));
@@ -159,38 +176,33 @@ export class FlowGrid {
     byId('heads').replaceChildren(row);
     if (focused) row.querySelector(`[data-column="${focused}"]`)?.focus();
     this.grid.ariaColCount = row.children.length;
-    this.rows.draw();
+    this.rows.remake();
   }
 
   #head(name, index) {
+    const { title, isNumber } = column(name);
     const [by, direction] = this.sort ?? [];
     const order = by !== name ? 'none' : direction === 'desc' ? 'descending' : 'ascending';
-    const head = element(known[name]?.number ? 'div.cell.number' : 'div.cell', { role: 'columnheader', 'aria-colindex': index + 1 });
+    const isSortable = this.#sortable.has(name);
     const resize = (width) => {
-      this.widths[name] = Math.max(40, Math.round(width));
+      this.widths[name] = width && Math.max(40, Math.round(width));
       settings.set('widths', this.widths);
       this.#heads();
     };
-    const isSortable = this.#sortable.has(name);
-    if (isSortable) head.ariaSort = order;
-    head.append(button(titleOf(name) + { none: '', ascending: ' ▲', descending: ' ▼' }[order],
-      `${isSortable ? 'Sort' : 'This column has no order'}; Shift with ← or → changes the width`, () => { if (isSortable) this.#sortBy(name); }, {
-        'data-column': name, 'aria-label': titleOf(name), onkeydown: (event) => {
-          const step = { ArrowLeft: -10, ArrowRight: 10 }[event.key];
-          if (step && event.shiftKey) resize(head.offsetWidth + step);
+    const head = element(isNumber ? 'div.cell.number' : 'div.cell', { role: 'columnheader', 'aria-colindex': index + 1, 'aria-sort': isSortable ? order : null },
+      button(title + { none: '', ascending: ' ▲', descending: ' ▼' }[order],
+        `${isSortable ? 'Sort' : 'This column has no order'}; Shift with ← or → changes the width`, () => { if (isSortable) this.#sortBy(name); }, {
+          'data-column': name, 'aria-label': title, onkeydown: (event) => {
+            const step = { ArrowLeft: -10, ArrowRight: 10 }[event.key];
+            if (step && event.shiftKey) resize(head.offsetWidth + step);
+          },
+        }),
+      element('span.handle', {
+        'aria-hidden': 'true', title: 'Drag to change the width; click twice for the usual one', ondblclick: () => resize(undefined), onpointerdown: (event) => {
+          const width = head.offsetWidth - event.clientX;
+          drag(event, (moved) => resize(width + moved.clientX));
         },
       }));
-    const handle = element('span.handle', { 'aria-hidden': 'true', title: 'Drag to change the width; click twice for the usual one' });
-    handle.addEventListener('pointerdown', (event) => {
-      const width = head.offsetWidth - event.clientX;
-      drag(event, (moved) => resize(width + moved.clientX));
-    });
-    handle.addEventListener('dblclick', () => {
-      delete this.widths[name];
-      settings.set('widths', this.widths);
-      this.#heads();
-    });
-    head.append(handle);
     return head;
   }
 
@@ -203,78 +215,76 @@ export class FlowGrid {
 
   // Rows
 
-  #before(rows) {
-    const times = rows.filter((row) => row?.t).map((row) => row.t);
-    this.#span = [Math.min(...times.map((t) => t[0])), Math.max(...times.map((t) => t[0] + (t[1] ?? 0)))];
-    if (this.count > 0) this.grid.setAttribute('aria-activedescendant', `row-${this.#active}`);
-    else this.grid.removeAttribute('aria-activedescendant');
+  #make() {
+    const cells = this.columns.map((name) => element(`div.cell.${name}${column(name).isNumber ? '.number' : ''}`, { role: 'gridcell' }));
+    if (this.#hasWaterfall) cells.push(element('div.cell.waterfall', { role: 'gridcell' }, element('span')));
+    return element('div', { role: 'row' }, ...cells);
   }
 
-  #row(index, row) {
-    const classes = index === this.#active ? '.active' : '';
-    const made = (more, cells) => element(`div.row${classes}${more}`, {
-      role: 'row', id: `row-${index}`, 'aria-rowindex': index + 2, 'data-index': index, 'aria-selected': row ? row.n === this.#selected : null }, ...cells);
-    const alone = (text) => [element('div.cell', { role: 'gridcell' }, text)];
-    if (!row) return made('.loading', alone('…'));
-    if (row.damaged) return made('.failure', alone('⚠ the recording is damaged here'));
-    const status = row.cells[this.columns.indexOf('status')];
-    const kind = row.failed && !(status >= 400) ? 'failure' : statusClass(status);
-    const cells = this.columns.map((name, column) => this.#cell(name, row.cells[column], row, kind));
-    if (this.#hasWaterfall) cells.push(this.#waterfall(row));
-    const tags = row.cells[this.columns.length];
-    const place = ['path', 'url', 'host'].map((name) => cells[this.columns.indexOf(name)]).find(Boolean) ?? cells[0];
-    if (tags) place.append(...tags.split(',').map((tag) => element(`span.tag.hue-${hue(tag)}`, {}, tag)));
-    return made(`.${kind}${row.n === this.#selected ? '.selected' : ''}`, cells);
+  #fill(made, index, row) {
+    const isWhole = row && !row.damaged;
+    const isSelected = row?.n === this.#selected;
+    const status = isWhole && row.cells[this.columns.indexOf('status')];
+    const kind = !row ? 'alone muted' : row.damaged ? 'alone failure' : row.failed && !(status >= 400) ? 'failure' : statusClass(status);
+    const looks = `row ${kind}${index === this.#active ? ' active' : ''}${isSelected ? ' selected' : ''}`;
+    if (made.className !== looks) made.className = looks;
+    made.id = `row-${index}`;
+    made.ariaRowIndex = index + 2;
+    made.ariaSelected = isSelected;
+    const [tags, query] = isWhole ? row.cells.slice(this.columns.length) : [];
+    const tagged = ['path', 'url', 'host'].find((name) => this.columns.includes(name)) ?? this.columns[0];
+    this.columns.forEach((name, position) => {
+      const cell = made.children[position];
+      if (!isWhole) return write(cell, position > 0 ? '' : row ? '⚠ the recording is damaged here' : '…');
+      const value = row.cells[position];
+      const marks = name === tagged && tags ? tags.split(',') : [];
+      if (name === 'status') write(cell, statusText(value, row), '', value == null && row.open ? ['open', ...marks] : marks);
+      else if (name === 'method' && value == null && row.kind !== 'http') write(cell, '', '', [row.kind, ...marks]);
+      else write(cell, value == null ? '' : column(name).show(value), name === 'path' ? query : '', marks);
+    });
+    if (this.#hasWaterfall) this.#phases(made.lastChild, isWhole ? row.t : null);
   }
 
-  #cell(name, value, row, kind) {
-    const cell = element(known[name]?.number ? 'div.cell.number' : 'div.cell', { role: 'gridcell' });
-    if (name === 'status') cell.append(...this.#status(value, row, kind));
-    else if (name === 'method' && value == null && row.kind !== 'http') cell.append(element('span.tag', {}, row.kind));
-    else if (value != null) {
-      const { show = String, hint = show } = known[name] ?? {};
-      cell.append(element('span', { title: hint(value) }, show(value)));
-    }
-    return cell;
+  /** What a cell shows, in full. */
+  #hint(cell) {
+    const { row, children } = cell.parentNode;
+    const position = [...children].indexOf(cell);
+    const name = this.columns[position];
+    if (name === 'status') return statusHint(row ?? {}) ?? '';
+    const value = known[name]?.hint && row?.cells?.[position];
+    return value == null ? cell.textContent : known[name].hint(value);
   }
 
-  /** Each state has its own sign, besides its colour. */
-  #status(value, row, kind) {
-    const sign = (text, title) => [element(`span.status.${kind}`, { title }, text)];
-    if (value == null) {
-      if (row.open) return [element('span.tag', { title: 'This flow has not ended' }, 'open')];
-      if (row.failed) return sign('✕ failed', 'The flow failed');
-      return row.state === 'incomplete' ? sign('… cut', 'The flow was cut off') : [];
-    }
-    return sign(`${value}${row.local ? '*' : ''}${kind === 'server-error' ? ' !' : ''}`, row.local ? 'An answer of the recorder itself' : row.kind === 'websocket' ? 'WebSocket' : null);
-  }
-
-  /** When the flow connected, agreed on TLS, waited and received, among the rows that are visible. */
-  #waterfall({ t: [, length, firstByte, connected, secured] }) {
-    const cell = element('div.cell.waterfall', { role: 'gridcell', 'aria-label': length == null ? 'open' : duration(length) });
+  /** When the flow connected, agreed on TLS, waited and received. @param {number[]|null} times */
+  #phases(cell, times) {
+    const [, length, firstByte, connected, secured] = times ?? [];
     const whole = Math.max(1, length ?? Infinity);
-    const bar = element('span.span');
-    // Later phases cover earlier ones.
-    for (const [phase, from] of [['connect', connected && 0], ['tls', secured && connected], ['wait', secured ?? connected ?? 0], ['receive', firstByte]]) {
-      if (from == null) continue;
-      const part = element(`span.${phase}`);
-      part.style.left = `${Math.min(100, from / whole * 100)}%`;
-      bar.append(part);
-    }
-    cell.append(bar);
-    return cell;
+    const stops = [['connect', connected], ['tls', connected && secured], ['wait', firstByte ?? whole], ['receive', whole]].filter(([, end]) => end != null);
+    const colours = stops.map(([phase, end], index) => `var(--${phase}) ${index > 0 ? stops[index - 1][1] / whole * 100 : 0}% ${Math.min(100, end / whole * 100)}%`);
+    cell.ariaLabel = !times ? '' : length == null ? 'open' : duration(length);
+    cell.firstChild.hidden = !times;
+    if (times) cell.firstChild.style.backgroundImage = length == null ? '' : `linear-gradient(90deg, ${colours})`;
   }
 
-  #place(bar, [started, length]) {
-    const [from, to] = this.#span;
-    const scale = 100 / Math.max(1, to - from);
-    bar.style.left = `${(started - from) * scale}%`;
-    bar.style.width = `${(length ?? to - started) * scale}%`;
+  /** Places the bars of the waterfall among the rows that are visible. */
+  #drawn(elements) {
+    const [active, count] = [this.count > 0 ? `row-${this.#active}` : '', this.count + 1];
+    if (this.grid.getAttribute('aria-activedescendant') !== active) this.grid.setAttribute('aria-activedescendant', active);
+    if (this.grid.ariaRowCount !== String(count)) this.grid.ariaRowCount = count;
+    const shown = elements.filter(({ row }) => this.#hasWaterfall && row?.t && !row.damaged);
+    const from = Math.min(...shown.map(({ row }) => row.t[0]));
+    const to = Math.max(...shown.map(({ row }) => row.t[0] + (row.t[1] ?? 0)));
+    const share = (time) => `${(time / Math.max(1, to - from) * 100).toFixed(2)}%`;
+    for (const { row: { t: [started, length] }, lastChild: { firstChild: bar } } of shown) {
+      const place = { left: share(started - from), width: share(length ?? to - started) };
+      if (bar.place?.left !== place.left || bar.place.width !== place.width) Object.assign(bar.style, place);
+      bar.place = place;
+    }
   }
 
   #spoken(row) {
     if (row.damaged) return 'damaged';
-    return this.columns.map((name, index) => (row.cells[index] == null ? null : plain((known[name]?.show ?? String)(row.cells[index])))).filter(Boolean).join(', ');
+    return this.columns.map((name, index) => (row.cells[index] == null ? null : plain(column(name).show(row.cells[index])))).filter(Boolean).join(', ');
   }
 
   #key(event) {

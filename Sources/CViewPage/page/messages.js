@@ -23,12 +23,12 @@ export class MessageList {
     this.box = element('div.messages-list', { tabindex: '0', role: 'listbox', 'aria-label': 'Messages', onkeydown: (event) => this.#key(event) });
     this.box.addEventListener('click', (event) => {
       const row = event.target.closest('.message');
-      if (row) this.choose(Number(row.dataset.n));
+      if (row) this.choose(row.index);
     });
     this.pane = element('div.message-content');
     this.element = element('div.messages', {}, element('div.content-bar', {}, this.search, this.side, this.result), this.box, this.pane);
     this.rows = new VirtualRows(this.box, {
-      height: 24, pageSize: 100, draw: (index, message) => this.#row(index, message), look: (index) => index === this.#chosen,
+      height: 24, pageSize: 100, make: () => element('div', { role: 'option' }), fill: (made, index, message) => this.#fill(made, index, message),
       load: async (from, wanted) => {
         const answer = await call(`${this.path}/messages?from=${from}&count=${wanted}${this.#parameters()}`);
         const found = answer.matched ?? answer.total;
@@ -36,8 +36,8 @@ export class MessageList {
         this.result.textContent = found === answer.total && !this.#parameters() ? count(found) : `${count(found)} of ${count(this.total)}`;
         return answer.messages;
       },
+      failed: (error) => { this.result.textContent = error.message; },
     });
-    this.rows.failed = (error) => { this.result.textContent = error.message; };
     this.#filter(0);
   }
 
@@ -61,14 +61,13 @@ export class MessageList {
     else this.rows.setCount(total);
   }
 
-  #row(index, message) {
-    const row = element(`div.message.${message?.from}`, { role: 'option', id: `message-${index}`, 'aria-selected': index === this.#chosen, 'data-n': index });
-    if (!message) return row;
-    row.append(
+  #fill(row, index, message) {
+    Object.assign(row, { className: `message ${message?.from}`, id: `message-${index}`, ariaSelected: index === this.#chosen });
+    row.replaceChildren(...!message ? [] : [
       element('span.direction', { title: `from the ${message.from}` }, message.from === 'client' ? '↑ client' : '↓ server'),
       element('span.number', {}, `+${duration(message.at)}`), element('span.tag', {}, message.kind), element('span.number', {}, size(message.size)),
-      element('span.text', {}, message.damaged ? 'the recording is damaged here' : message.text + (message.cut ? ' …' : '')));
-    return row;
+      element('span.text', {}, message.damaged ? 'the recording is damaged here' : message.text + (message.cut ? ' …' : '')),
+    ]);
   }
 
   /** Shows the content of a message. @param {number} index in the list */
@@ -78,6 +77,7 @@ export class MessageList {
     this.pane.replaceChildren();
     if (this.rows.count === 0) return;
     this.rows.reveal(this.#chosen);
+    this.rows.draw(true);
     this.box.setAttribute('aria-activedescendant', `message-${this.#chosen}`);
     const chosen = this.#chosen;
     const message = await this.rows.fetch(chosen);

@@ -58,10 +58,11 @@ export class Overview extends Follower {
     context.fillStyle = style.getPropertyValue('--muted');
     context.font = '10px system-ui';
     context.textBaseline = 'top';
-    [0, 0.25, 0.5, 0.75, 1].forEach((share) => {
+    const labels = Math.min(5, Math.floor(width / 110));
+    for (let share = 0; share <= 1; share += 1 / Math.max(1, labels - 1)) {
       context.textAlign = { 0: 'left', 1: 'right' }[share] ?? 'center';
       context.fillText(clock(this.#time(share)), share * width, 0);
-    });
+    }
     this.canvas.title = `${count(sums.reduce((sum, value) => sum + value, 0))} flows, ${dateTime(timeline.from)} – ${dateTime(timeline.to)}; drag to choose a time range`;
   }
 

@@ -37,8 +37,8 @@ export class RowWindow {
     else if (row + 1 > this.top + this.visible) this.moveTo(row + 1 - this.visible);
   }
 
-  /** Rows from the first to the one after the last that are shown, with some around them. @param {number} around */
-  range(around = 20) {
+  /** Rows from the first to the one after the last that are shown, and some around them. @param {number} around */
+  range(around) {
     return [Math.max(0, Math.floor(this.top) - around), Math.min(this.count, Math.ceil(this.top + this.visible) + around)];
   }
 
@@ -57,10 +57,7 @@ export class PageCache {
 
   /** @param {number} row */
   row(row) {
-    const number = Math.floor(row / this.pageSize);
-    const page = this.#pages.get(number);
-    if (page) this.put(number, page);
-    return page?.[row - number * this.pageSize];
+    return this.#pages.get(Math.floor(row / this.pageSize))?.[row % this.pageSize];
   }
 
   /** @param {number} number @param {any[]} rows */
@@ -70,11 +67,12 @@ export class PageCache {
     if (this.#pages.size > PageCache.kept) this.#pages.delete(this.#pages.keys().next().value);
   }
 
-  /** The pages of a range that are missing, or have fewer rows than there are now. */
+  /** The pages of a range that are missing, or have fewer rows than there are now. The others are used. */
   missing(from, to, count) {
     const numbers = [];
     for (let number = Math.floor(from / this.pageSize); number * this.pageSize < to; number += 1) {
       const page = this.#pages.get(number);
+      if (page) this.put(number, page);
       if (!page || page.length < Math.min(this.pageSize, count - number * this.pageSize)) numbers.push(number);
     }
     return numbers;

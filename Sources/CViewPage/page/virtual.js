@@ -3,13 +3,18 @@
 import { element } from './dom.js';
 import { PageCache, RowWindow } from './rows.js';
 
+/** Rows around the visible ones that are asked for before they are needed. */
+const ahead = 60;
+
 export class VirtualRows {
   #generation = 0;
   #pending = new Map();
   #isOwnScroll = false;
   #isDrawing = false;
-  /** The elements of the rows that were drawn last, by index. */
-  #made = new Map();
+  #isStale = false;
+  /** The elements in the order of the rows; the first one is that of row `#from`. They are used again for other rows. */
+  #elements = [];
+  #from = 0;
 
   /**
    * @param {HTMLElement} box scrolls
@@ -17,11 +22,11 @@ export class VirtualRows {
    * @param {number} source.height of a row, in pixels
    * @param {number} source.pageSize
    * @param {(from: number, count: number) => Promise<any[]>} source.load
-   * @param {(index: number, row: any) => HTMLElement} source.draw a row, which is undefined until it is loaded
-   * @param {(index: number) => string} source.look what the look of a row depends on: with another one it is drawn again
+   * @param {() => HTMLElement} source.make makes an element for any row
+   * @param {(made: HTMLElement, index: number, row: any) => void} source.fill shows a row, which is undefined until it is loaded
    * @param {() => number} [source.kept] the row that is kept in view
-   * @param {(rows: any[]) => void} [source.before] receives the visible rows before they are drawn
-   * @param {(made: HTMLElement, row: any) => void} [source.place] changes a row that may have been drawn before
+   * @param {(visible: HTMLElement[]) => void} [source.drawn] receives the elements that are in view; `row` of each is what it shows
+   * @param {(error: Error) => void} source.failed
    */
   constructor(box, source) {
     this.box = box;
@@ -33,7 +38,7 @@ export class VirtualRows {
     box.append(this.layer, this.spacer);
     box.addEventListener('scroll', () => this.#scrolled(), { passive: true });
     box.addEventListener('wheel', (event) => this.#wheel(event), { passive: false });
-    this.observer = new ResizeObserver(() => this.resized());
+    this.observer = new ResizeObserver(() => this.#resized());
     this.observer.observe(box);
   }
 
@@ -50,9 +55,8 @@ export class VirtualRows {
   /** Other rows. @param {number} count */
   reset(count) {
     this.clear();
-    this.window.count = count;
-    this.window.moveTo(0);
-    this.layout();
+    this.window.top = 0;
+    this.setCount(count);
   }
 
   /** @param {number} count of rows that there are now */
@@ -68,7 +72,7 @@ export class VirtualRows {
   }
 
   /** A row that is kept in view stays there when the box becomes smaller. */
-  resized() {
+  #resized() {
     const kept = this.source.kept?.();
     const isKept = kept >= this.window.top && kept + 1 <= this.window.top + this.window.visible;
     this.window.height = this.box.clientHeight;
@@ -77,19 +81,16 @@ export class VirtualRows {
     this.layout();
   }
 
+  /** Moves the box to where the rows are, with the next frame. */
   layout() {
-    this.spacer.style.height = `${this.window.scrollHeight}px`;
-    const wanted = this.window.scrollTop;
-    if (Math.abs(this.box.scrollTop - wanted) >= 1) {
-      this.#isOwnScroll = true;
-      this.box.scrollTop = wanted;
-    }
+    this.#isOwnScroll = true;
     this.draw();
   }
 
   #scrolled() {
-    if (this.#isOwnScroll) this.#isOwnScroll = false;
-    else this.window.scrolled(this.box.scrollTop);
+    // A position that the page has set, or is about to set, is no movement of the user's.
+    if (this.#isOwnScroll || Math.abs(this.box.scrollTop - this.window.scrollTop) < 1) return;
+    this.window.scrolled(this.box.scrollTop);
     this.draw();
   }
 
@@ -101,8 +102,9 @@ export class VirtualRows {
     this.layout();
   }
 
-  /** Draws with the next frame. */
-  draw() {
+  /** Draws with the next frame. @param {boolean} [isStale] rows look different, although they are the same */
+  draw(isStale = false) {
+    this.#isStale ||= isStale;
     if (this.#isDrawing) return;
     this.#isDrawing = true;
     requestAnimationFrame(() => {
@@ -111,28 +113,51 @@ export class VirtualRows {
     });
   }
 
+  /** Makes all elements again: rows have other parts. */
+  remake() {
+    this.#elements = [];
+    this.layer.replaceChildren();
+    this.draw();
+  }
+
   #draw() {
-    const [from, to] = this.window.range();
-    const rows = [];
-    for (let index = from; index < to; index += 1) rows.push(this.row(index));
-    const hidden = Math.max(0, Math.floor(this.window.top) - from);
-    this.source.before?.(rows.slice(hidden, hidden + Math.ceil(this.window.visible)));
-    const made = new Map(rows.map((row, offset) => {
+    const { rowHeight, top, visible, scrollHeight, scrollTop } = this.window;
+    const [from, to] = this.window.range(1);
+    if (this.spacer.height !== scrollHeight) this.spacer.style.height = `${this.spacer.height = scrollHeight}px`;
+    if (this.#isOwnScroll) this.box.scrollTop = scrollTop;
+    this.#isOwnScroll = false;
+    this.#recycle(from, to - from);
+    this.layer.style.transform = `translateY(${(from - top) * rowHeight}px)`;
+    this.#elements.forEach((made, offset) => {
       const index = from + offset;
-      const look = this.source.look(index);
-      const old = this.#made.get(index);
-      return [index, old && old.row === row && old.look === look ? old : { row, look, element: this.source.draw(index, row) }];
-    }));
-    for (const [index, old] of this.#made) if (made.get(index) !== old) old.element.remove();
-    this.#made = made;
-    let next = this.layer.firstChild;
-    for (const [index, { row, element: drawn }] of made) {
-      drawn.style.transform = `translateY(${(index - this.window.top) * this.window.rowHeight}px)`;
-      this.source.place?.(drawn, row);
-      if (drawn === next) next = next.nextSibling;
-      else this.layer.insertBefore(drawn, next);
+      const row = this.row(index);
+      if (!this.#isStale && made.index === index && made.row === row) return;
+      Object.assign(made, { index, row });
+      this.source.fill(made, index, row);
+    });
+    this.#isStale = false;
+    const hidden = Math.max(0, Math.floor(top) - from);
+    this.source.drawn?.(this.#elements.slice(hidden, hidden + Math.ceil(visible) + 1));
+    for (const page of this.cache.missing(...this.window.range(ahead), this.count)) this.load(page);
+  }
+
+  /** Elements that have left the range at one end become those that enter it at the other one. */
+  #recycle(from, count) {
+    const elements = this.#elements;
+    const shift = from - this.#from;
+    this.#from = from;
+    if (shift > 0 && shift < elements.length) {
+      elements.push(...elements.splice(0, shift));
+      this.layer.append(...elements.slice(-shift));
+    } else if (shift < 0 && -shift < elements.length) {
+      elements.unshift(...elements.splice(shift));
+      this.layer.prepend(...elements.slice(0, -shift));
     }
-    for (const page of this.cache.missing(from, to, this.count)) this.load(page);
+    for (const made of elements.splice(count)) made.remove();
+    while (elements.length < count) {
+      elements.push(this.source.make());
+      this.layer.append(elements.at(-1));
+    }
   }
 
   /** Asks for a page, once. @param {number} page */
@@ -150,15 +175,19 @@ export class VirtualRows {
       this.cache.put(page, rows);
       this.draw();
     } catch (error) {
-      if (error.name !== 'AbortError') this.failed?.(error);
+      this.source.failed(error);
     } finally {
       if (generation === this.#generation) this.#pending.delete(page);
     }
   }
 
-  /** A row, which is loaded when it is not there. */
+  /** A row, which is loaded when it is not there, and again when all rows were forgotten meanwhile. */
   async fetch(index) {
-    if (this.row(index) === undefined) await this.load(Math.floor(index / this.cache.pageSize));
+    let generation;
+    do {
+      generation = this.#generation;
+      if (this.row(index) === undefined) await this.load(Math.floor(index / this.cache.pageSize));
+    } while (generation !== this.#generation && index < this.count);
     return this.row(index);
   }
 

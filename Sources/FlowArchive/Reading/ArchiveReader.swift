@@ -122,11 +122,13 @@ package final class ArchiveReader {
     /// Bytes of the file in which what was read so far is stored.
     package var storedOffset: UInt64 { input.storedOffset }
 
-    /// Everything was read, and more may follow: the file has no block yet, or no recorder has closed it.
+    /// Everything was read, and more may follow: the file has no block yet, or no recorder has closed it. Or it was not, and a recorder
+    /// writes it: a block was added since it was read, or has reached the file in part.
     package var mayGrow: Bool {
         // A block may have reached an encrypted file in part.
         if let hasEnd = input.hasEnd { return !hasEnd }
-        guard let size, size == offset else { return false }
+        guard let size else { return false }
+        if size > offset { return input.file?.isBeingWritten == true }
         if blocksRead + blocksSkipped == 0 { return true }
         return (try? ArchiveIndex.footer(endingAt: size, in: input)) ?? nil == nil
     }

@@ -44,9 +44,9 @@ package struct FlowJSONPrinter: Sendable {
         json.beginObject()
         facts(flow, &json)
         connections(flow, &json)
-        if let request = flow.request { try self.request(flow, request, &json) }
+        if let request = flow.request { try self.request(flow, request, &json, pour) }
         if !flow.interims.isEmpty { interims(flow.interims, &json) }
-        if let response = flow.response { try self.response(flow, response, &json) }
+        if let response = flow.response { try self.response(flow, response, &json, pour) }
         if let reply = flow.localReply { localReply(reply, &json) }
         if flow.isWebSocket, withContent { try webSocket(flow, &json, pour) }
         if withContent, flow.kind == .tcp || (flow.response?.head.status == 101 && !flow.isWebSocket) { try tcp(flow, &json, pour) }
@@ -166,7 +166,9 @@ package struct FlowJSONPrinter: Sendable {
 
     // MARK: HTTP
 
-    private func request(_ flow: Flow, _ request: Message<RequestHead>, _ json: inout JSONWriter) throws {
+    private func request(
+        _ flow: Flow, _ request: Message<RequestHead>, _ json: inout JSONWriter, _ pour: (JSONWriter) throws -> Void
+    ) throws {
         json.key("request")
         json.beginObject()
         json.member("method", request.head.method, exact: "method_base64")
@@ -185,7 +187,7 @@ package struct FlowJSONPrinter: Sendable {
         if let trailers = request.trailers { json.fields("trailers", trailers) }
         // What follows 101 is not the request's content.
         if request.size > 0 || request.ended == nil, flow.response?.head.status != 101 {
-            try body(flow, .client, request, request.head.fields, &json)
+            try body(flow, .client, request, request.head.fields, &json, pour)
         }
         json.key("started")
         json.time(request.started)
@@ -211,7 +213,9 @@ package struct FlowJSONPrinter: Sendable {
         json.endArray()
     }
 
-    private func response(_ flow: Flow, _ response: Message<ResponseHead>, _ json: inout JSONWriter) throws {
+    private func response(
+        _ flow: Flow, _ response: Message<ResponseHead>, _ json: inout JSONWriter, _ pour: (JSONWriter) throws -> Void
+    ) throws {
         json.key("response")
         json.beginObject()
         json.key("status")
@@ -223,7 +227,7 @@ package struct FlowJSONPrinter: Sendable {
         if let trailers = response.trailers { json.fields("trailers", trailers) }
         grpcStatus(response, &json)
         if response.size > 0 || response.ended == nil, response.head.status != 101 {
-            try body(flow, .server, response, response.head.fields, &json)
+            try body(flow, .server, response, response.head.fields, &json, pour)
         }
         json.key("started")
         json.time(response.started)
@@ -262,9 +266,10 @@ package struct FlowJSONPrinter: Sendable {
         json.endObject()
     }
 
-    private func body<Head>(_ flow: Flow, _ side: Side, _ message: Message<Head>, _ fields: FieldSection, _ json: inout JSONWriter)
-        throws
-    {
+    private func body<Head>(
+        _ flow: Flow, _ side: Side, _ message: Message<Head>, _ fields: FieldSection, _ json: inout JSONWriter,
+        _ pour: (JSONWriter) throws -> Void
+    ) throws {
         let body = withContent ? try FlowBody(flow, side, size: message.size) : nil
         json.key("body")
         json.beginObject()
@@ -283,7 +288,7 @@ package struct FlowJSONPrinter: Sendable {
             json.damageMark()
             return json.endObject()
         }
-        json.content(rawBody ? body.wire : body.decoded.content, isText: !rawBody)
+        try json.content(rawBody ? body.wire : body.decoded.content, isText: !rawBody, pour: pour)
         if !rawBody, !body.decoded.isDecoded {
             json.key("decoded")
             json.bool(false)
@@ -563,17 +568,6 @@ extension JSONWriter {
             endArray()
         }
         endArray()
-    }
-
-    /// Content as text where it is text and may be, otherwise in base64.
-    mutating func content(_ bytes: ByteBuffer, isText: Bool) {
-        if isText, bytes.isUTF8 {
-            key("text")
-            string(bytes)
-        } else {
-            key("base64")
-            base64(bytes)
-        }
     }
 }
 

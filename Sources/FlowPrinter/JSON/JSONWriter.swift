@@ -53,7 +53,9 @@ package struct JSONWriter {
     package mutating func string(_ text: String) {
         separate()
         var text = text
-        text.withUTF8 { unsafe quote(UnsafeRawBufferPointer($0)) }
+        out.append(UInt8(0x22))
+        text.withUTF8 { unsafe escape(UnsafeRawBufferPointer($0)) }
+        out.append(UInt8(0x22))
         needsComma = true
     }
 
@@ -72,9 +74,32 @@ package struct JSONWriter {
             return false
         }
         separate()
-        unsafe bytes.withUnsafeReadableBytes { unsafe quote($0) }
+        out.append(UInt8(0x22))
+        unsafe bytes.withUnsafeReadableBytes { unsafe escape($0) }
+        out.append(UInt8(0x22))
         needsComma = true
         return true
+    }
+
+    /// Bytes of a value that are written before its output may be taken; a multiple of 3, so that Base64 has no padding between.
+    private static let sliceSize = 192 * 1024
+
+    /// Content as text where it is text and may be, otherwise in base64.
+    mutating func content(_ bytes: ByteBuffer, isText: Bool) { content(bytes, isText: isText) { _ in } }
+
+    /// The same for long content.
+    /// - Parameter pour: may take the output so far, between parts of the content.
+    mutating func content(_ bytes: ByteBuffer, isText: Bool, pour: (JSONWriter) throws -> Void) rethrows {
+        let isString = isText && bytes.isUTF8
+        key(isString ? "text" : "base64")
+        out.append(UInt8(0x22))
+        var rest = bytes
+        while let part = rest.readSlice(length: min(Self.sliceSize, rest.readableBytes)), part.readableBytes > 0 {
+            if isString { unsafe part.withUnsafeReadableBytes { unsafe escape($0) } } else { out.append(base64: part) }
+            try pour(self)
+        }
+        out.append(UInt8(0x22))
+        needsComma = true
     }
 
     /// A member whose value is bytes that should be text.
@@ -173,8 +198,7 @@ package struct JSONWriter {
     }
 
     /// Writes runs of plain bytes at once, escapes between them.
-    private func quote(_ bytes: UnsafeRawBufferPointer) {
-        out.append(UInt8(0x22))
+    private func escape(_ bytes: UnsafeRawBufferPointer) {
         var start = 0
         while let special = unsafe Self.special(in: bytes, from: start) {
             unsafe out.append(UnsafeRawBufferPointer(rebasing: bytes[start..<special]))
@@ -182,7 +206,6 @@ package struct JSONWriter {
             start = special + 1
         }
         unsafe out.append(UnsafeRawBufferPointer(rebasing: bytes[start..<bytes.count]))
-        out.append(UInt8(0x22))
     }
 
     /// The place of the next byte that is escaped, found eight bytes at a time.
@@ -235,6 +258,12 @@ extension ByteBuffer {
             }
             return true
         }
-        return isASCII || String(validating: readableBytesView, as: UTF8.self) != nil
+        if isASCII { return true }
+        do {
+            _ = try UTF8Span(validating: readableBytesUInt8Span)
+            return true
+        } catch {
+            return false
+        }
     }
 }

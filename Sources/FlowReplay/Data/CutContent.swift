@@ -10,12 +10,12 @@ extension ContentCut {
     /// Whether content is the one that was cut, as far as size and digest tell.
     func isOf(_ content: ByteBuffer) -> Bool {
         guard size == UInt64(content.readableBytes) else { return false }
-        return sha256.readableBytes == 0 || sha256 == ByteBuffer(bytes: SHA256.digest(content))
+        return sha256.readableBytes == 0 || sha256 == ByteBuffer(bytes: Digest.of(content, by: .sha256))
     }
 
     /// The cut that content would have.
     init(of content: ByteBuffer) {
-        self.init(size: UInt64(content.readableBytes), sha256: ByteBuffer(bytes: SHA256.digest(content)))
+        self.init(size: UInt64(content.readableBytes), sha256: ByteBuffer(bytes: Digest.of(content, by: .sha256)))
     }
 }
 

@@ -75,15 +75,13 @@ struct WARCRecord {
 
     /// Adds `sha1:` and the digest in Base32 (RFC 4648 section 6), which indexes of web archives use as a key.
     private mutating func digest(_ name: StaticString, of bytes: ByteBuffer) {
-        let sha1 = SHA1()
-        sha1.update(bytes)
         begin(name)
         fields.writeStaticString("sha1:")
         var bits: UInt64 = 0
         var count = 0
         var digits: [UInt8] = []
         digits.reserveCapacity(32)
-        for byte in sha1.finish() {
+        for byte in Digest.of(bytes, by: .sha1) {
             bits = bits << 8 | UInt64(byte)
             count += 8
             while count >= 5 {

@@ -119,6 +119,19 @@ def byte_size(text: str) -> int:
     return int(float(found[1]) * 1024 ** " kmgt".index(found[2] or " "))
 
 
+def packed(splits: Sequence[Split], size: int) -> list[list[Split]]:
+    """Groups of about a size: large splits alone, small ones together. The largest is first, so that workers end at the same time."""
+    groups: list[list[Split]] = []
+    room = 0
+    for split in sorted(splits, key=lambda split: -split.length):
+        if not groups or split.length > room:
+            groups.append([])
+            room = size
+        groups[-1].append(split)
+        room -= split.length
+    return groups
+
+
 def _groups(files: Sequence[str]) -> Iterator[list[str]]:
     """The files in their order, in groups that fit in a command."""
     group: list[str] = []

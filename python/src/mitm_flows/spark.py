@@ -22,7 +22,7 @@ from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 from pyspark.sql.types import StructType
 
 from . import _pushdown
-from ._tool import Query, ReadOptions, Split, byte_size, query
+from ._tool import Query, ReadOptions, Split, byte_size, packed, query
 
 OPTIONS = {"path", "paths", "where", "columns", "mode", "pushdown", "split", "body_limit", "tool"}
 
@@ -33,19 +33,6 @@ class FlowPartition(InputPartition):
     def __init__(self, splits: Sequence[Split]) -> None:
         super().__init__(splits)
         self.splits = splits
-
-
-def packed(splits: Sequence[Split], size: int) -> list[FlowPartition]:
-    """Partitions of about a size: large splits alone, small ones together. The largest is first, so that workers end at the same time."""
-    partitions: list[list[Split]] = []
-    room = 0
-    for split in sorted(splits, key=lambda split: -split.length):
-        if split.length > room:
-            partitions.append([])
-            room = size
-        partitions[-1].append(split)
-        room -= split.length
-    return [FlowPartition(one) for one in partitions]
 
 
 class FlowDataSource(DataSource):
@@ -100,7 +87,7 @@ class FlowReader(DataSourceReader):
     def partitions(self) -> list[FlowPartition]:
         # A path that is relative to the driver's directory means nothing to an executor.
         asked = replace(self._query, files=tuple(map(os.path.abspath, self._query.files)))
-        return packed(asked.splits(self._size), byte_size(self._size))
+        return [FlowPartition(splits) for splits in packed(asked.splits(self._size), byte_size(self._size))]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         target = to_arrow_schema(self._schema, timezone="UTC")
