@@ -151,7 +151,7 @@ def export(form):
     """CPU of writing 100,000 flows in a format of other programs, beside that of JSON Lines from the same flows."""
     def row(bench):
         def command(name):
-            return [bench.tool("mitm-filter"), "-q", "--format", name, "~all", flows(bench, 100_000)]
+            return [bench.tool("mitm-filter"), "--format", name, "~all", flows(bench, 100_000)]
         size = int(bench.output(["bash", "-c", "%s | wc -c" % " ".join("'%s'" % part for part in command(form))]))
         if size < 10_000_000:
             raise Invalid("%d bytes were written" % size)
