@@ -193,3 +193,13 @@ extension Span<UInt8> {
         return count
     }
 }
+
+extension UnsafeRawBufferPointer {
+    /// Whether all bytes equal an ASCII word, without regard to case.
+    /// - Parameter word: in lower case.
+    package func equalsIgnoringCase(_ word: StaticString) -> Bool {
+        guard count == word.utf8CodeUnitCount else { return false }
+        for index in 0..<count where unsafe self[index].lowercased != word.utf8Start[index] { return false }
+        return true
+    }
+}

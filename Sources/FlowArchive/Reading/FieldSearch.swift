@@ -1,6 +1,7 @@
 // The value of one field in field lines, found without a list of all of them: of most heads a table needs one field.
 
 import Glibc
+import HTTPSemantics
 
 /// Where a field is in field lines.
 package enum FieldSearch: Equatable {
@@ -50,13 +51,5 @@ extension UnsafeRawBufferPointer {
         while start < end, unsafe self[start].isWhitespaceOrLineEnd { start &+= 1 }
         while end > start, unsafe self[end &- 1].isWhitespaceOrLineEnd { end &-= 1 }
         return start..<end
-    }
-
-    /// Whether all bytes equal an ASCII word, without regard to case.
-    /// - Parameter word: in lower case.
-    package func equalsIgnoringCase(_ word: StaticString) -> Bool {
-        guard count == word.utf8CodeUnitCount else { return false }
-        for index in 0..<count where unsafe self[index].lowercased != word.utf8Start[index] { return false }
-        return true
     }
 }

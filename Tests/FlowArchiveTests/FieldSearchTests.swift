@@ -5,6 +5,8 @@ import NIOCore
 import TestSupport
 import Testing
 
+@testable import FlowArchive
+
 @Suite struct FieldSearchTests {
     /// The value of the first line with the name; nil without one.
     private func found(_ wire: ByteBuffer) -> (value: ByteBuffer?, isUnclear: Bool) {
