@@ -121,7 +121,7 @@ def test_ranges_of_rotated_files_have_each_flow_once(tmp_path):
         (tmp_path / ("a-%05d.mflow" % number)).write_bytes(whole[start:end])
     expected = output("--fields", "id,state,req_bytes,resp_bytes", "~all", tmp_path)
     splits = [json.loads(line) for line in output("--splits", "3k", "--json", tmp_path).splitlines()]
-    assert len({split["file"] for split in splits}) == len(starts) == 3 < len(splits)
+    assert len({split["file"] for split in splits}) == len(starts) == 3
     places = [("%(offset)d:%(length)d" % split, split["file"]) for split in splits]
     parts = [output("--range", place, "--fields", "id,state,req_bytes,resp_bytes", "~all", file) for place, file in places]
     assert b"".join(parts) == expected
