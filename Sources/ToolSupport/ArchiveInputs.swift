@@ -247,6 +247,7 @@ package struct ArchiveSequence<Predicate: FlowPredicate> {
             if let observer { reader.beforeBlock = { [unowned reader] in observer.mayContinue(at: reader.offset) } }
             reader.beforeWaiting = user.beforeWaiting(tellNews(of: reader))
             reader.predecessor = { [carried] in carried.take($0).map { .flows($0) } ?? .unknown }
+            if range != nil { recordedFiles(around: name, meter: reader.meter).join(reader) }
             return try readArchive(reader, name, isLast: isLast, user, damage, begin, flow)
         case .foreign(var foreign):
             guard range == nil else { throw ToolError("\(name) is not a flow file, so it has no ranges; read it as a whole") }

@@ -12,14 +12,7 @@ func files(in directory: String, endings: [String]) -> [String] {
     var found: [String] = []
     var waiting = [""]
     while let below = waiting.popLast() {
-        guard let stream = unsafe FileName.withCString(below.isEmpty ? directory : directory + "/" + below, { unsafe opendir($0) })
-        else {
-            continue
-        }
-        defer { unsafe closedir(stream) }
-        while let entry = unsafe readdir(stream) {
-            let name = unsafe name(of: entry)
-            if name == "." || name == ".." { continue }
+        for name in entries(of: below.isEmpty ? directory : directory + "/" + below) {
             let path = below.isEmpty ? name : below + "/" + name
             if isDirectoryItself(directory + "/" + path) {
                 waiting.append(path)
@@ -29,6 +22,28 @@ func files(in directory: String, endings: [String]) -> [String] {
         }
     }
     return found.sortedAsRecorded()
+}
+
+/// The names in a directory, in no order; none if it cannot be read.
+private func entries(of directory: String) -> [String] {
+    guard let stream = unsafe FileName.withCString(directory, { unsafe opendir($0) }) else { return [] }
+    defer { unsafe closedir(stream) }
+    var names: [String] = []
+    while let entry = unsafe readdir(stream) {
+        let name = unsafe name(of: entry)
+        if name != ".", name != ".." { names.append(name) }
+    }
+    return names
+}
+
+/// A flow file among those of its directory, in their order.
+func recordedFiles(around path: String, meter: ReadingMeter) -> RecordedFiles {
+    let slash = path.lastIndex(of: "/")
+    let directory = slash.map { String(path[...$0]) } ?? ""
+    let name = slash.map { String(path[path.index(after: $0)...]) } ?? path
+    let names = entries(of: directory.isEmpty ? "." : directory).filter { $0.hasSuffix(".mflow") }.sortedAsRecorded()
+    guard let index = names.firstIndex(of: name) else { return RecordedFiles([path], reading: 0, meter: meter) }
+    return RecordedFiles(names.map { directory + $0 }, reading: index, meter: meter)
 }
 
 /// The files with names that strftime(3) can make of a pattern, in their order; none if the pattern itself is a name, or has no conversion.

@@ -68,6 +68,41 @@ import Testing
         }
     }
 
+    @Test(
+        "Ranges of the files of a rotated recording return each flow once, as reading them one after the other does",
+        arguments: 0..<3)
+    func rotated(seed: UInt64) throws {
+        try withTemporaryDirectory { directory in
+            var random = SeededGenerator(seed: seed)
+            let recording = try RotatedFiles(
+                seed: seed, kinds: [0, 3, 6, 4, 1, 5, 2, 3, 6], files: Int.random(in: 2...6, using: &random), closesLast: seed != 1)
+            let paths = recording.files.indices.map { "\(directory)/\($0).mflow" }
+            for (path, bytes) in zip(paths, recording.files) { try write(bytes, to: path) }
+            func check(_ paths: [String], expected: [String]) throws {
+                var flows: [String] = []
+                for (index, path) in paths.enumerated() {
+                    let size = try Data(contentsOf: URL(fileURLWithPath: path)).count
+                    for range in ranges(of: size, &random) {
+                        let reader = ArchiveReader(try ArchiveInput(path: path), range: range)
+                        RecordedFiles(paths, reading: index).join(reader)
+                        let part = try readAll(reader)
+                        #expect(part.damage == [])
+                        flows += part.flows
+                    }
+                }
+                #expect(flows == expected)
+            }
+            try check(paths, expected: try recording.flows.map(describe))
+            // Without the first file the others have what they know of its flows, each once too.
+            let rest = Array(paths.dropFirst())
+            try check(
+                rest,
+                expected: try readAll(
+                    ByteBuffer(bytes: rest.flatMap { try Data(contentsOf: URL(fileURLWithPath: $0)) }), in: directory
+                ).flows)
+        }
+    }
+
     @Test("An encrypted file and a pipe have no ranges, and are refused with what to do")
     func refusal() throws {
         try withTemporaryDirectory { directory in

@@ -111,3 +111,18 @@ def test_values_equal_those_of_json(archive):
         expected = (flow.get("websocket") or flow.get("tcp") or {}).get("messages")
         messages = None if row["messages"] is None else [(m["from"], m["size"], m["content"]) for m in row["messages"]]
         assert (messages or None) == ([(m["from"], m["size"], content(m)) for m in expected or []] or None)
+
+
+def test_ranges_of_rotated_files_have_each_flow_once(tmp_path):
+    whole = (ARCHIVES / "continued.mflow").read_bytes()
+    # Every file begins with the same bytes.
+    starts = [place for place in range(len(whole)) if whole.startswith(whole[:8], place)]
+    for number, (start, end) in enumerate(zip(starts, starts[1:] + [len(whole)], strict=True)):
+        (tmp_path / ("a-%05d.mflow" % number)).write_bytes(whole[start:end])
+    expected = output("--fields", "id,state,req_bytes,resp_bytes", "~all", tmp_path)
+    splits = [json.loads(line) for line in output("--splits", "3k", "--json", tmp_path).splitlines()]
+    assert len({split["file"] for split in splits}) == len(starts) == 3
+    places = [("%(offset)d:%(length)d" % split, split["file"]) for split in splits]
+    parts = [output("--range", place, "--fields", "id,state,req_bytes,resp_bytes", "~all", file) for place, file in places]
+    assert b"".join(parts) == expected
+    assert expected.count(b"complete") == expected.count(b"\n") == 5

@@ -55,6 +55,9 @@ package final class ArchiveReader {
     private var isInside = true
     /// Called with the name of a segment from which the input continues flows, and which is not in the input itself.
     package var predecessor: ((Timestamp) throws -> Predecessor)?
+    /// Of a reader of a range with the end of its file, called with the name of the last segment when flows are open there: whether another
+    /// file continues them, whose reader returns them.
+    package var isContinued: ((Timestamp) -> Bool)?
     private var waiting: [ArchiveItem] = []
     /// Offsets of blocks whose damage was reported.
     private var reported: Set<UInt64> = []
@@ -70,7 +73,7 @@ package final class ArchiveReader {
     /// Blocks that were decompressed, and those that were skipped because no flow of them can match.
     package var blocksRead: UInt64 { fetcher.blocksRead }
     package var blocksSkipped: UInt64 { fetcher.blocksSkipped }
-    private let meter: ReadingMeter
+    package let meter: ReadingMeter
     /// Called before each block; returns false to end the reading there.
     package var beforeBlock: (() -> Bool)?
     /// ``beforeBlock`` has ended the reading.
@@ -184,6 +187,7 @@ package final class ArchiveReader {
         if let range { isInside = range.hasEnd(of: input.offset) }
         try endHeld()
         let start = waiting.count
+        if isInside, !open.isEmpty, let segment, isContinued?(segment) == true { open = [:] }
         if !keepsOpen {
             let isLive = isLive
             try endOpenFlows()

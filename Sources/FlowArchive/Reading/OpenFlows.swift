@@ -18,6 +18,9 @@ package struct OpenFlows {
         self.isLive = isLive
     }
 
+    /// One of them began in an earlier file, whose parts of it were not read.
+    var beginsEarlier: Bool { flows.values.contains { $0.beginsEarlier } }
+
     var sorted: [PartialFlow] { flows.values.sorted { $0.order < $1.order } }
 
     /// The flows as far as they are recorded, in the order of their starts.

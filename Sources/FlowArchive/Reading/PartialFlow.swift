@@ -96,6 +96,9 @@ struct PartialFlow {
         return flow
     }
 
+    /// The parts in the files before were not read.
+    var beginsEarlier: Bool { before != nil }
+
     /// The blocks of its parts.
     var sources: [BlockSource] { pieces.parts.map(\.source) }
 
