@@ -1,5 +1,5 @@
 // A file of a rotated recording, among those beside it. A flow that continues in the next file belongs to the file with its end: the reader of
-// a range of that file fetches the parts before, and the reader of the range with the end of this file leaves the flow to it. Both look at the
+// a range of that file fetches the parts before, and the reader of the range with the end of this file leaves the flow to it. Both read the
 // same two files, so that exactly one of them returns the flow.
 
 import FlowModel
