@@ -72,6 +72,17 @@ package enum ForeignFormat: String, Sendable, CaseIterable {
         self = .mitmproxy
     }
 
+    /// What a file is, for sentences.
+    package var fileKind: String {
+        switch self {
+        case .gor: "file of GoReplay"
+        case .har: "HAR file"
+        case .mitmproxy: "flow file of mitmproxy"
+        case .pcapng: "file of packets"
+        case .warc: "WARC file"
+        }
+    }
+
     /// The files are text, which a terminal can show.
     package var isText: Bool {
         switch self {

@@ -106,7 +106,7 @@ struct ReaderOutputTests {
         }
     }
 
-    @Test("Both tools write every format, and the same", arguments: ["text", "json", "har", "mflow", "mitmproxy", "warc"])
+    @Test("Both tools write every format, and the same", arguments: ["gor", "text", "json", "har", "mflow", "mitmproxy", "warc"])
     func formats(format: String) throws {
         try withTemporaryDirectory { directory in
             // A flow file has the time at which it was written.
