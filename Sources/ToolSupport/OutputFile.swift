@@ -71,12 +71,14 @@ package final class OutputFile {
         case .foreign(let own) where own.isRecording:
             guard found != own else { return }
             throw ArchiveError(
-                .notAFlowFile, "\(file.path) is not a \(own.fileKind), so it was not replaced; choose another name, or remove it first")
+                .notAFlowFile,
+                "\(file.path) is not a \(own.fileKind), so it was not replaced; choose another name, or remove it first")
         case .arrow, .text, .json, .fields, .csv, .foreign, .messages:
             guard found?.isRecording == true || POSIXStorage.isFlowFile(file) else { return }
+            let kind = found?.fileKind ?? "flow file"
             throw ArchiveError(
                 .notAFlowFile,
-                "\(file.path) is a \(found?.fileKind ?? "flow file"), so it was not replaced by \(format); choose another name, or remove it first")
+                "\(file.path) is a \(kind), so it was not replaced by \(format); choose another name, or remove it first")
         }
     }
 

@@ -56,12 +56,17 @@ package struct RecordView: FlowAttributes {
         return records.slice(start + at, Int(number(FlowPrefix.textLengths + 4 * which.rawValue, UInt32.self)))
     }
 
-    /// Lends a text of the prefix, which may be empty. ``move(to:)`` has checked that it lies in the record.
-    private func lend(_ which: FlowPrefix.Text, _ body: (UnsafeRawBufferPointer) -> Void) {
+    /// Where a text of the prefix is in the records. ``move(to:)`` has checked that it lies in the record.
+    private func placeInRecords(of text: FlowPrefix.Text) -> Range<Int> {
         var at = start &+ Int(number(FlowPrefix.textAt, UInt16.self))
-        for index in 0..<which.rawValue { at &+= Int(number(FlowPrefix.textLengths &+ 4 &* index, UInt32.self)) }
-        let count = Int(number(FlowPrefix.textLengths &+ 4 &* which.rawValue, UInt32.self))
-        unsafe records.withUnsafeReadableBytes { unsafe body(UnsafeRawBufferPointer(rebasing: $0[at..<at &+ count])) }
+        for index in 0..<text.rawValue { at &+= Int(number(FlowPrefix.textLengths &+ 4 &* index, UInt32.self)) }
+        return at..<at &+ Int(number(FlowPrefix.textLengths &+ 4 &* text.rawValue, UInt32.self))
+    }
+
+    /// Lends a text of the prefix, which may be empty.
+    private func lend(_ text: FlowPrefix.Text, _ body: (UnsafeRawBufferPointer) -> Void) {
+        let place = placeInRecords(of: text)
+        unsafe records.withUnsafeReadableBytes { unsafe body(UnsafeRawBufferPointer(rebasing: $0[place])) }
     }
 
     package func withText(_ text: FlowText, _ body: (UnsafeRawBufferPointer) -> Void) {
@@ -82,12 +87,14 @@ package struct RecordView: FlowAttributes {
     }
 
     private func withDisplayHost(_ body: (UnsafeRawBufferPointer) -> Void) {
-        unsafe lend(.host) { host in
+        // The closure captures places instead of the view: a copy of it for each flow would cost more than the text.
+        let (hostPlace, authorityPlace) = (placeInRecords(of: .host), placeInRecords(of: .authority))
+        unsafe records.withUnsafeReadableBytes { all in
+            let host = unsafe UnsafeRawBufferPointer(rebasing: all[hostPlace])
             guard unsafe host.isEmpty || host.isAddress else { return unsafe body(host) }
-            unsafe lend(.authority) { authority in
-                let name = unsafe UnsafeRawBufferPointer(rebasing: authority[authority.hostWithoutPort])
-                if unsafe name.isEmpty || name.isAddress { unsafe body(host) } else { unsafe body(name) }
-            }
+            let authority = unsafe UnsafeRawBufferPointer(rebasing: all[authorityPlace])
+            let name = unsafe UnsafeRawBufferPointer(rebasing: authority[authority.hostWithoutPort])
+            if unsafe name.isEmpty || name.isAddress { unsafe body(host) } else { unsafe body(name) }
         }
     }
 

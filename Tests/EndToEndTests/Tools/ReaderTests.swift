@@ -40,7 +40,7 @@ struct ReaderOutputTests {
             ),
             (
                 "$T/mitm-filter -o f --format mitmproxy '~all' $H", "mitm-dump --format har -o f $C",
-                "f is a flow file, so it was not replaced by har; choose another name, or remove it first"
+                "f is a flow file of mitmproxy, so it was not replaced by har; choose another name, or remove it first"
             ),
             ("mkdir f", "mitm-dump -o f $H", "cannot write f: it is a directory; name a file in it"),
             ("echo notes > f", "mitm-dump -o f $H", nil), ("cp $C f", "mitm-filter -o f '~all' $H", nil),
