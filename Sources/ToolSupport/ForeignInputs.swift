@@ -43,8 +43,8 @@ package struct ForeignSource {
             case .mitmproxy: try readMitmproxy(damage, take)
             case .har: try readHAR(damage, take)
             case .pcapng: preconditionFailure("the first bytes of a file select only formats that are read")
-            case .warc: try readWARC(damage, take)
-            case .gor: try readGor(damage, take)
+            case .warc: try readRecords(WARCFile.self, damage, take)
+            case .gor: try readRecords(GorFile.self, damage, take)
             }
         if isWhole { try reportEncryption(damage) }
         return isWhole
@@ -138,72 +138,35 @@ package struct ForeignSource {
         return true
     }
 
-    /// Reads the records of a WARC file.
-    private mutating func readWARC(_ damage: (String) -> Void, _ flow: (Flow) throws -> Bool) throws -> Bool {
+    /// Reads a file of records.
+    private mutating func readRecords<File: RecordFile>(
+        _ type: File.Type, _ damage: (String) -> Void, _ flow: (Flow) throws -> Bool
+    ) throws -> Bool {
         let beginning = try input.peekUpTo(ForeignFormat.sniffedBytes) ?? ByteBuffer()
-        var reader = WARCReader(isCompressed: beginning.readableBytesView.starts(with: gzipMagic))
-        var flows = WARCFlows()
+        var file = File(isCompressed: beginning.readableBytesView.starts(with: gzipMagic))
         var isOver = false
         while true {
-            while let item = reader.next() {
+            while let item = file.next() {
                 if let beforeFlow, !beforeFlow(input.offset) { return true }
                 switch item {
                 case .damage(let sentence):
                     isDamaged = true
                     damage("\(name): \(sentence)")
-                case .record(let fields, let block):
-                    var found: [Flow] = []
-                    do throws(WARCRecordError) {
-                        found = try flows.take(fields, block)
-                    } catch {
-                        isDamaged = true
-                        damage("\(name): a record \(error); it was left out")
-                    }
-                    for one in found { guard try flow(one) else { return false } }
+                case .flows(let flows):
+                    for one in flows { guard try flow(one) else { return false } }
                 }
             }
             if isOver { break }
             if let bytes = try input.peekUpTo(Self.piece) {
-                reader.receive(bytes)
+                file.receive(bytes)
                 input.skip(bytes.readableBytes)
             } else {
                 isOver = true
-                reader.end()
+                file.end()
             }
         }
-        for found in flows.finish() { guard try flow(found) else { return false } }
-        tellLeftOut(flows.leftOut, "records", damage)
-        return true
-    }
-
-    /// Reads the records of a file of GoReplay.
-    private mutating func readGor(_ damage: (String) -> Void, _ flow: (Flow) throws -> Bool) throws -> Bool {
-        let beginning = try input.peekUpTo(ForeignFormat.sniffedBytes) ?? ByteBuffer()
-        var reader = GorReader(isCompressed: beginning.readableBytesView.starts(with: gzipMagic))
-        var flows = GorFlows()
-        var isOver = false
-        while true {
-            while let item = reader.next() {
-                if let beforeFlow, !beforeFlow(input.offset) { return true }
-                switch item {
-                case .damage(let sentence):
-                    isDamaged = true
-                    damage("\(name): \(sentence)")
-                case .record(let record):
-                    for one in flows.take(record) { guard try flow(one) else { return false } }
-                }
-            }
-            if isOver { break }
-            if let bytes = try input.peekUpTo(Self.piece) {
-                reader.receive(bytes)
-                input.skip(bytes.readableBytes)
-            } else {
-                isOver = true
-                reader.end()
-            }
-        }
-        for found in flows.finish() { guard try flow(found) else { return false } }
-        tellLeftOut(flows.leftOut, "records", damage)
+        for found in file.finish() { guard try flow(found) else { return false } }
+        tellLeftOut(file.leftOut, "records", damage)
         return true
     }
 

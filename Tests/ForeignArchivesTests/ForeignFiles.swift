@@ -47,56 +47,37 @@ func harFlows(_ bytes: ByteBuffer) throws -> (flows: [Flow], errors: [HAREntryEr
 }
 
 /// All flows of a WARC file, damage, and the records that are left out.
-func warcFlows(
-    _ bytes: ByteBuffer, pieces: Int = .max
-) throws -> (flows: [Flow], damage: [String], leftOut: [String: Int]) {
-    var reader = WARCReader(isCompressed: bytes.readableBytesView.starts(with: gzipMagic))
-    var joined = WARCFlows()
-    var flows: [Flow] = []
-    var damage: [String] = []
-    func drain() {
-        while let item = reader.next() {
-            switch item {
-            case .damage(let sentence): damage.append(sentence)
-            case .record(let fields, let block):
-                do throws(WARCRecordError) { flows += try joined.take(fields, block) } catch { damage.append("\(error)") }
-            }
-        }
-    }
-    var rest = bytes
-    while let part = rest.readSlice(length: min(pieces, rest.readableBytes)), part.readableBytes > 0 {
-        reader.receive(part)
-        drain()
-    }
-    reader.end()
-    drain()
-    return (flows + joined.finish(), damage, joined.leftOut)
+func warcFlows(_ bytes: ByteBuffer, pieces: Int = .max) -> (flows: [Flow], damage: [String], leftOut: [String: Int]) {
+    flows(of: WARCFile.self, bytes, pieces: pieces)
 }
 
-/// All flows of a file of GoReplay, damage, and the records that are left out.
-func gorFlows(
-    _ bytes: ByteBuffer, pieces: Int = .max
+/// The same of a file of GoReplay.
+func gorFlows(_ bytes: ByteBuffer, pieces: Int = .max) -> (flows: [Flow], damage: [String], leftOut: [String: Int]) {
+    flows(of: GorFile.self, bytes, pieces: pieces)
+}
+
+private func flows<File: RecordFile>(
+    of type: File.Type, _ bytes: ByteBuffer, pieces: Int
 ) -> (flows: [Flow], damage: [String], leftOut: [String: Int]) {
-    var reader = GorReader(isCompressed: bytes.readableBytesView.starts(with: gzipMagic))
-    var joined = GorFlows()
+    var file = File(isCompressed: bytes.readableBytesView.starts(with: gzipMagic))
     var flows: [Flow] = []
     var damage: [String] = []
     func drain() {
-        while let item = reader.next() {
+        while let item = file.next() {
             switch item {
             case .damage(let sentence): damage.append(sentence)
-            case .record(let record): flows += joined.take(record)
+            case .flows(let found): flows += found
             }
         }
     }
     var rest = bytes
     while let part = rest.readSlice(length: min(pieces, rest.readableBytes)), part.readableBytes > 0 {
-        reader.receive(part)
+        file.receive(part)
         drain()
     }
-    reader.end()
+    file.end()
     drain()
-    return (flows + joined.finish(), damage, joined.leftOut)
+    return (flows + file.finish(), damage, file.leftOut)
 }
 
 /// Everything that is known of a flow, in a line.

@@ -23,7 +23,7 @@ struct LossTests {
             case .har: try harFlows(out).flows
             case .pcapng: [Flow]()
             case .gor: gorFlows(out).flows
-            case .warc: try warcFlows(out).flows
+            case .warc: warcFlows(out).flows
             }
         let first: Flow = try #require(flows.first)
         return (first, writer.report)
