@@ -3,6 +3,7 @@ because Debian has no geckodriver."""
 import base64
 import os
 import shutil
+import tempfile
 
 
 class Keys:
@@ -112,7 +113,9 @@ class Firefox:
                          "network.proxy.ssl": host, "network.proxy.ssl_port": int(port)}
         self.zone = os.environ.get("TZ")
         os.environ["TZ"] = zone
-        self.driver = Marionette(bin=program("firefox-esr"), headless=True, port=0, prefs=settings, gecko_log=os.devnull)
+        # Marionette removes the file of the log before it begins: /dev/null, where root may do that.
+        self.log = tempfile.mkdtemp(prefix="mitm-browser-")
+        self.driver = Marionette(bin=program("firefox-esr"), headless=True, port=0, prefs=settings, gecko_log=self.log)
         self.driver.start_session()
         self.driver.timeout.script = self.driver.timeout.page_load = 20
         self.resize(1280, 800)
@@ -166,6 +169,7 @@ class Firefox:
         if self.driver.session_id:
             self.driver.quit()
         self.driver.cleanup()
+        shutil.rmtree(self.log, ignore_errors=True)
 
 
 kinds = {kind.name: kind for kind in (Chromium, Firefox)}
