@@ -4,7 +4,9 @@ import FlowModel
 import FlowPrinter
 import ForeignArchives
 import Foundation
+import HTTPSemantics
 import NIOCore
+import TestSupport
 
 /// The bytes of a file in Fixtures/foreign.
 func fixture(_ name: String) throws -> ByteBuffer {
@@ -78,6 +80,29 @@ private func flows<File: RecordFile>(
     file.end()
     drain()
     return (flows + file.finish(), damage, file.leftOut)
+}
+
+/// How many flows are read from 300 copies of a file with random damage.
+/// - Parameter read: reads a file in pieces of at most a number of bytes.
+func readableFlows(in whole: ByteBuffer, seed: UInt64, read: (ByteBuffer, Int) -> [Flow]) throws -> Int {
+    var random = SeededGenerator(seed: seed)
+    var readable = 0
+    for _ in 0..<300 {
+        var bytes = whole
+        for _ in 0..<Int.random(in: 1...3, using: &random) {
+            let at = bytes.readerIndex + Int.random(in: 0..<bytes.readableBytes, using: &random)
+            bytes.setInteger(UInt8.random(in: 0...255, using: &random), at: at)
+        }
+        if Bool.random(using: &random) {
+            bytes = bytes.slice(ByteRange(0, Int.random(in: 0..<bytes.readableBytes, using: &random)))
+        }
+        guard bytes.readableBytes >= 5 else { continue }
+        for flow in read(bytes, Int.random(in: 1...2000, using: &random)) {
+            readable += 1
+            _ = try line(flow)
+        }
+    }
+    return readable
 }
 
 /// Everything that is known of a flow, in a line.

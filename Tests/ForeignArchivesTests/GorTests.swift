@@ -181,24 +181,7 @@ struct GorTests {
                 + Self.separator
             whole.writeImmutableBuffer(isCompressed ? gzipMember(ByteBuffer(string: text)) : ByteBuffer(string: text))
         }
-        var random = SeededGenerator(seed: 29)
-        var readable = 0
-        for _ in 0..<300 {
-            var bytes = whole
-            for _ in 0..<Int.random(in: 1...3, using: &random) {
-                let at = bytes.readerIndex + Int.random(in: 0..<bytes.readableBytes, using: &random)
-                bytes.setInteger(UInt8.random(in: 0...255, using: &random), at: at)
-            }
-            if Bool.random(using: &random) {
-                bytes = bytes.slice(ByteRange(0, Int.random(in: 0..<bytes.readableBytes, using: &random)))
-            }
-            guard bytes.readableBytes >= 5 else { continue }
-            for flow in gorFlows(bytes, pieces: Int.random(in: 1...2000, using: &random)).flows {
-                readable += 1
-                _ = try line(flow)
-            }
-        }
-        #expect(readable > 300)
+        #expect(try readableFlows(in: whole, seed: 29) { gorFlows($0, pieces: $1).flows } > 300)
     }
 
     // MARK: Writing

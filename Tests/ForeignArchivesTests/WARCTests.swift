@@ -189,24 +189,7 @@ struct WARCTests {
             let text = ByteBuffer(string: Self.exchange(name, body: String(repeating: name, count: 300)))
             if isCompressed { whole.writeImmutableBuffer(gzipMember(text)) } else { whole.writeImmutableBuffer(text) }
         }
-        var random = SeededGenerator(seed: 28)
-        var readable = 0
-        for _ in 0..<300 {
-            var bytes = whole
-            for _ in 0..<Int.random(in: 1...3, using: &random) {
-                let at = bytes.readerIndex + Int.random(in: 0..<bytes.readableBytes, using: &random)
-                bytes.setInteger(UInt8.random(in: 0...255, using: &random), at: at)
-            }
-            if Bool.random(using: &random) {
-                bytes = bytes.slice(ByteRange(0, Int.random(in: 0..<bytes.readableBytes, using: &random)))
-            }
-            guard bytes.readableBytes >= 5 else { continue }
-            for flow in warcFlows(bytes, pieces: Int.random(in: 1...2000, using: &random)).flows {
-                readable += 1
-                _ = try line(flow)
-            }
-        }
-        #expect(readable > 300)
+        #expect(try readableFlows(in: whole, seed: 28) { warcFlows($0, pieces: $1).flows } > 300)
     }
 
     @Test("Records are written with their digests, heads as received, and content in chunks where the head has them")
